@@ -1,0 +1,111 @@
+"""The catalogue: every event with its consumers, every request with its askers.
+
+Streams, consumers, bus permissions, schemas and documents are all made from it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from closet_contracts.credit import (
+    CreditBalanceChanged,
+    CreditCaptured,
+    CreditDenied,
+    CreditHeld,
+    CreditPricesPublished,
+    CreditReleased,
+)
+from closet_contracts.envelope import EventData
+from closet_contracts.generation import GenerationCancelRequested, GenerationRequested
+from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobDispatched, JobExpired, JobFailed
+from closet_contracts.model import Model
+from closet_contracts.nouns import OWNERS, Service, noun_of
+from closet_contracts.person import PersonConsentGiven, PersonConsentWithdrawn
+from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
+from closet_contracts.rpc import QuotePrice, ReadLedger, Request, SignGet, SignPut
+from closet_contracts.upload import UploadReady, UploadRejected
+
+_S, _O, _P, _B, _G = Service
+
+EVENTS: dict[type[EventData], frozenset[Service]] = {
+    GenerationRequested: frozenset({_O}),
+    GenerationCancelRequested: frozenset({_O}),
+    JobAccepted: frozenset({_S, _B, _G}),
+    JobDispatched: frozenset({_P, _G}),
+    JobCompleted: frozenset({_B, _G}),
+    JobFailed: frozenset({_B, _G}),
+    JobCancelled: frozenset({_P, _B, _G}),
+    JobExpired: frozenset({_P, _B, _G}),
+    UploadReady: frozenset({_O, _G}),
+    UploadRejected: frozenset({_O, _G}),
+    CreditHeld: frozenset({_O, _G}),
+    CreditDenied: frozenset({_O, _G}),
+    CreditCaptured: frozenset({_G}),
+    CreditReleased: frozenset({_G}),
+    CreditBalanceChanged: frozenset({_G}),
+    CreditPricesPublished: frozenset({_G}),
+    RenderStarted: frozenset({_O, _G}),
+    RenderSucceeded: frozenset({_O, _G}),
+    RenderFailed: frozenset({_O, _G}),
+    PersonConsentGiven: frozenset(),
+    PersonConsentWithdrawn: frozenset({_O}),
+}
+"""Event -> the services that subscribe to it."""
+
+OPERATOR = "operator"
+"""The asker that is no service: the `closet` command in an operator's hands."""
+
+REQUESTS: dict[type[Request[Model]], frozenset[str]] = {
+    SignPut: frozenset({_G}),
+    SignGet: frozenset({_G}),
+    QuotePrice: frozenset({_G}),
+    ReadLedger: frozenset({OPERATOR}),
+}
+"""Request -> those who may ask it; the service in its subject answers."""
+
+_MODELS = {model.TYPE: model for model in EVENTS}
+
+
+class UnknownEventType(LookupError):
+    """The catalogue holds no such event type: a newer producer, or a foreign message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A JetStream stream: all facts about one noun."""
+
+    name: str
+    noun: str
+
+    @property
+    def subjects(self) -> str:
+        return f"closet.{self.noun}.>"
+
+
+STREAMS: tuple[Stream, ...] = tuple(Stream(f"CLOSET_{noun.upper()}", noun) for noun in OWNERS)
+
+
+def model_of(event_type: str) -> type[EventData]:
+    """The model of an event type.
+
+    Raises:
+        UnknownEventType: the catalogue does not hold it.
+    """
+    try:
+        return _MODELS[event_type]
+    except KeyError:
+        raise UnknownEventType(event_type) from None
+
+
+def subscriptions_of(service: Service) -> Iterator[tuple[Stream, tuple[str, ...]]]:
+    """The streams a service reads, each with the event types it wants from it, sorted."""
+    for stream in STREAMS:
+        wanted = sorted(
+            model.TYPE for model, readers in EVENTS.items() if service in readers and noun_of(model.TYPE) == stream.noun
+        )
+        if wanted:
+            yield stream, tuple(wanted)
+
+
+def answerer_of(request: type[Request[Model]]) -> Service:
+    """The service that answers a request."""
+    return Service(request.SUBJECT.split(".")[2])

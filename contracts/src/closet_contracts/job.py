@@ -1,0 +1,86 @@
+"""The job and its ends. Owned by job-orchestrator."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from closet_contracts.credit import Price
+from closet_contracts.envelope import EventData
+from closet_contracts.generation import Input, Priority, Role, Work
+from closet_contracts.ids import JobId, UserId
+from closet_contracts.model import Model
+from closet_contracts.upload import Asset
+
+
+class _OfJob(EventData):
+    job_id: JobId
+    user_id: UserId
+    # Grows with every change of the job: a reader that saw a higher one ignores this event.
+    version: Annotated[int, Field(ge=1)]
+
+    def aggregate(self) -> str:
+        return f"jobs/{self.job_id}"
+
+
+class JobAccepted(_OfJob):
+    """The job exists: its inputs are to be checked, its price is to be held."""
+
+    TYPE: ClassVar[str] = "closet.job.accepted.v1"
+    work: Work
+    inputs: tuple[Input, ...]
+    price: Price
+    deadline: datetime
+
+
+class InputAsset(Model):
+    """A checked input in its part."""
+
+    role: Role
+    asset: Asset
+
+
+class JobDispatched(_OfJob):
+    """Inputs ready, credits held, consent still given: the picture may be made. One per attempt."""
+
+    TYPE: ClassVar[str] = "closet.job.dispatched.v1"
+    attempt: Annotated[int, Field(ge=1)]
+    work: Work
+    inputs: tuple[InputAsset, ...]
+    priority: Priority
+    deadline: datetime
+
+
+class JobCompleted(_OfJob):
+    """Terminal: the pictures are in the tenant's results."""
+
+    TYPE: ClassVar[str] = "closet.job.completed.v1"
+    kind: str
+    results: tuple[Asset, ...]
+    attempts: Annotated[int, Field(ge=1)]
+    credits: Annotated[int, Field(ge=0)]
+    vendor_ms: Annotated[int, Field(ge=0)]
+
+
+class _Unfinished(_OfJob):
+    code: str
+    message: str
+    attempts: Annotated[int, Field(ge=0)]
+
+
+class JobFailed(_Unfinished):
+    """Terminal: no picture, and nothing is charged. `code` is stable, `message` is a sentence for a person."""
+
+    TYPE: ClassVar[str] = "closet.job.failed.v1"
+
+
+class JobCancelled(_Unfinished):
+    """Terminal: its owner cancelled it or withdrew consent."""
+
+    TYPE: ClassVar[str] = "closet.job.cancelled.v1"
+
+
+class JobExpired(_Unfinished):
+    """Terminal: its deadline passed."""
+
+    TYPE: ClassVar[str] = "closet.job.expired.v1"

@@ -1,0 +1,115 @@
+"""Questions that one service asks another over NATS; facts travel as events, never here."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Generic, TypeVar
+
+from pydantic import Field
+
+from closet_contracts.credit import Chargeable, Price
+from closet_contracts.ids import TenantId, UploadId, UserId
+from closet_contracts.model import Model
+
+R_co = TypeVar("R_co", bound=Model, covariant=True)
+
+
+class Request(Model, Generic[R_co]):
+    """A question. `SUBJECT` is `closet.rpc.<service>.<verb>.v<major>`; `REPLY` is the model of its answer."""
+
+    SUBJECT: ClassVar[str]
+    REPLY: ClassVar[type[Model]]
+
+
+class SignedPut(Model):
+    """A URL that takes one PUT of one object, with exactly these headers."""
+
+    url: str
+    headers: dict[str, str]
+    key: str
+    expires_in: int
+
+
+class SignPut(Request[SignedPut]):
+    """Where may these bytes go? A size or a digest that is named is bound by the signature."""
+
+    SUBJECT: ClassVar[str] = "closet.rpc.upload-signer.sign_put.v1"
+    REPLY: ClassVar[type[Model]] = SignedPut
+    tenant_id: TenantId
+    upload_id: UploadId
+    content_type: str
+    size: Annotated[int, Field(gt=0)] | None = None
+    sha256: str | None = None
+
+
+class SignedGets(Model):
+    """URLs in the order of the keys."""
+
+    urls: tuple[str, ...]
+    expires_in: int
+
+
+class SignGet(Request[SignedGets]):
+    """Where can these results be read? The asker has checked whose they are; other tenants' keys are refused."""
+
+    SUBJECT: ClassVar[str] = "closet.rpc.upload-signer.sign_get.v1"
+    REPLY: ClassVar[type[Model]] = SignedGets
+    tenant_id: TenantId
+    keys: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
+
+
+class Quote(Model):
+    """A price that holds until it expires, and whether the account covers it now."""
+
+    quote_id: str
+    price: Price
+    description: str
+    expires_at: datetime
+    balance: int
+    sufficient: bool
+
+
+class QuotePrice(Request[Quote]):
+    """What would this cost?"""
+
+    SUBJECT: ClassVar[str] = "closet.rpc.billing-meter.quote_price.v1"
+    REPLY: ClassVar[type[Model]] = Quote
+    tenant_id: TenantId
+    user_id: UserId
+    item: Chargeable
+
+
+class LedgerLine(Model):
+    """One transaction as this account sees it: the change of its balance, and the change of what is held of it."""
+
+    at: datetime
+    transaction_id: str
+    kind: str
+    cause: str
+    amount: int
+    balance_after: int
+    held: int = 0
+
+
+class LedgerPage(Model):
+    """An account's newest entries first, with its balances."""
+
+    account_id: str
+    balance: int
+    held: int
+    available: int
+    lines: tuple[LedgerLine, ...]
+
+
+class ReadLedger(Request[LedgerPage]):
+    """What happened on this tenant's account?"""
+
+    SUBJECT: ClassVar[str] = "closet.rpc.billing-meter.read_ledger.v1"
+    REPLY: ClassVar[type[Model]] = LedgerPage
+    account_id: str
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+
+
+class RpcFault(Model):
+    """The answer when there is none: a stable code and a sentence."""
+
+    code: str
+    detail: str
