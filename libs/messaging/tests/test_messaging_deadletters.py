@@ -1,0 +1,85 @@
+from typing import Any
+
+import pytest
+from closet_contracts.codec import encode
+from closet_contracts.envelope import Event, new_event
+from closet_contracts.job import JobFailed
+from closet_contracts.nouns import Service
+from closet_devstack.testing import eventually
+from closet_messaging import deadletters
+from closet_messaging.deadletters import NoSuchLetter, StoredLetter
+from closet_messaging.unit import Tx
+from nats.aio.client import Client
+
+from .conftest import TENANT, House, effect, failed, letters, publish
+
+
+class Moody:
+    """A handler that fails until it is repaired."""
+
+    def __init__(self) -> None:
+        self.broken = True
+
+    async def __call__(self, tx: Tx, event: Event[Any]) -> None:
+        await effect(tx, event)
+        if self.broken:
+            await tx.conn.execute("INSERT INTO inbox (event_id) VALUES ($1)", event.id)
+
+
+async def one_letter(operator: Client) -> StoredLetter:
+    return (await eventually(lambda: letters(operator)))[0]
+
+
+async def test_a_letter_says_what_failed_and_why_without_quoting_rows(house: House, operator: Client) -> None:
+    await house.open(handlers={JobFailed: Moody()})
+    event = new_event(failed(), tenant=TENANT)
+    await publish(operator, event)
+    stored = await one_letter(operator)
+    letter = stored.letter
+    assert await deadletters.show(operator.jetstream(), stored.number) == letter
+    assert (letter.service, letter.subject, letter.event_id) == (Service.BILLING_METER, JobFailed.TYPE, event.id)
+    assert (letter.event_type, letter.stream, letter.payload) == (JobFailed.TYPE, "CLOSET_JOB", encode(event))
+    assert letter.error.startswith("UniqueViolationError: duplicate key value")
+    assert event.id not in letter.error
+    assert "Moody" in str(letter.handler)
+
+
+async def test_a_replay_reaches_only_the_service_that_failed(house: House, operator: Client) -> None:
+    moody = Moody()
+    billing = await house.open(Service.BILLING_METER, {JobFailed: moody})
+    gateway = await house.open(Service.KIOSK_GATEWAY, {JobFailed: effect})
+    event = new_event(failed(), tenant=TENANT)
+    await publish(operator, event)
+    stored = await one_letter(operator)
+    assert await eventually(gateway.effects) == [event.id]
+    await gateway.pool.execute("TRUNCATE inbox")  # so that a second copy would count
+
+    moody.broken = False
+    await deadletters.replay(operator.jetstream(), stored.number)
+    assert await eventually(billing.effects) == [event.id]
+    assert await gateway.effects() == [event.id]
+    assert await letters(operator) == []
+
+
+async def test_a_replay_that_fails_again_is_a_letter_again(house: House, operator: Client) -> None:
+    await house.open(handlers={JobFailed: Moody()})
+    await publish(operator, new_event(failed(), tenant=TENANT))
+    first = await one_letter(operator)
+    await deadletters.replay(operator.jetstream(), first.number)
+    second = await one_letter(operator)
+    assert second.number > first.number
+    assert second.letter.event_id == first.letter.event_id
+    assert second.letter.stream == "CLOSET_REPLAY"
+
+
+async def test_a_discarded_letter_is_gone(house: House, operator: Client) -> None:
+    billing = await house.open(handlers={JobFailed: Moody()})
+    await publish(operator, new_event(failed(), tenant=TENANT))
+    stored = await one_letter(operator)
+    assert await letters(operator, Service.KIOSK_GATEWAY) == []
+    await deadletters.discard(operator.jetstream(), stored.number)
+    assert await letters(operator) == []
+    assert await billing.effects() == []
+    for verb in (deadletters.show, deadletters.discard, deadletters.replay):
+        with pytest.raises(NoSuchLetter):
+            await verb(operator.jetstream(), stored.number)
