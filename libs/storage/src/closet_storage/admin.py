@@ -1,0 +1,51 @@
+"""Buckets and whole prefixes, through aioboto3. Heavy to import: only where it is used."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aioboto3
+from aiobotocore.config import AioConfig
+from botocore.exceptions import ClientError
+
+from closet_storage.access import Access
+
+
+async def ensure_bucket(access: Access) -> None:
+    """Create the bucket unless it is there."""
+    async with _client(access) as s3:
+        try:
+            await s3.create_bucket(Bucket=access.bucket)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+                raise
+
+
+async def delete_prefix(access: Access, prefix: str) -> int:
+    """Remove every object below the prefix, which ends with a slash; how many there were."""
+    if not prefix.endswith("/"):
+        raise ValueError("a prefix ends with a slash, or it would take its neighbours too")
+    count = 0
+    async with _client(access) as s3:
+        async for page in s3.get_paginator("list_objects_v2").paginate(Bucket=access.bucket, Prefix=prefix):
+            if not (keys := [{"Key": item["Key"]} for item in page.get("Contents", [])]):
+                continue
+            answer = await s3.delete_objects(Bucket=access.bucket, Delete={"Objects": keys, "Quiet": True})
+            if errors := answer.get("Errors"):
+                raise OSError(f"{len(errors)} objects were not deleted, the first: {errors[0].get('Code')}")
+            count += len(keys)
+    return count
+
+
+@asynccontextmanager
+async def _client(access: Access) -> AsyncIterator[Any]:
+    config = AioConfig(
+        s3={"addressing_style": "path" if access.path_style else "virtual"},
+        # Checksum trailers are unknown to many S3-compatible stores.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        retries={"max_attempts": 3},
+    )
+    session = aioboto3.Session(access.access_key, access.secret_key, region_name=access.region)
+    async with session.client("s3", endpoint_url=access.endpoint, config=config) as client:
+        yield client
