@@ -1,0 +1,1 @@
+"""Stand-ins for third parties, each a process of its own."""

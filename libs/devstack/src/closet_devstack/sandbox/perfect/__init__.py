@@ -1,0 +1,1 @@
+"""The picture vendor: its API as published, in memory, steered through `/_sandbox/`."""

@@ -1,0 +1,1 @@
+"""The real servers: NATS, PostgreSQL, S3."""

@@ -1,0 +1,166 @@
+"""A real PostgreSQL."""
+
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from closet_devstack.ports import free_port
+from closet_devstack.process import Child, Owner, run
+from closet_devstack.servers import reach
+from closet_devstack.servers.base import Given, Server
+
+SUPERUSER = "postgres"
+MAX_CONNECTIONS = 250
+"""Two replicas of five services with a pool of 10 each, twice, and room for people."""
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",  # their paths are too long for deep folders
+    "max_connections": str(MAX_CONNECTIONS),
+    "shared_buffers": "128MB",
+    "synchronous_commit": "on",
+    "jit": "off",
+    "timezone": "UTC",
+}
+_FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "10s"}
+"""For throw-away data: a killed server loses nothing, a lost machine may."""
+
+
+def url_of(port: int, database: str, user: str, password: str) -> str:
+    return f"postgresql://{quote(user, safe='')}:{quote(password, safe='')}@127.0.0.1:{port}/{quote(database, safe='')}"
+
+
+class PostgresServer(Server):
+    """PostgreSQL on a free port, its data in `folder` (or, when that cannot be reached, where a link there points).
+
+    Args:
+        folder: data, password and log.
+        durable: flush to disk; off only for throw-away data.
+        settings: server settings beside ours.
+    """
+
+    name = "postgres"
+
+    def __init__(self, folder: Path, *, durable: bool = True, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__(folder)
+        self._settings = {**_SETTINGS, **({} if durable else _FAST), **(settings or {})}
+        self._port = 0
+        self._password = ""
+
+    def url(self, database: str = "postgres", user: str = SUPERUSER, password: str | None = None) -> str:
+        return url_of(self._port, database, user, self._password if password is None else password)
+
+    def _choose_ports(self) -> None:
+        self._port = free_port()
+
+    def _launch(self) -> Child:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._data = _data_folder(self.folder)
+        owner = reach.server_owner(self._data)
+        programs = reach.programs(owner)
+        self._password = _password(self.folder / "password")
+        _forget_stale_pid(self._data)
+        if not (self._data / "PG_VERSION").exists():
+            self._create(programs, owner)
+        options = [f"--{name}={value}" for name, value in {**self._settings, "port": str(self._port)}.items()]
+        return Child(
+            [programs / "postgres", "-D", self._data, *options],
+            self.log,
+            owner=owner,
+            cwd=self._data.parent,
+            death_signal=signal.SIGQUIT,  # at once, but with its children and its shared memory
+        )
+
+    def _create(self, programs: Path, owner: Owner | None) -> None:
+        # A folder of its own, and renamed when complete: half a cluster would never start.
+        aside = Path(tempfile.mkdtemp(prefix="creating-", dir=self._data.parent))
+        secret = aside / "password"
+        secret.write_text(self._password)
+        if owner is not None:
+            for path in (aside, secret):
+                os.chown(path, *owner)
+        run(
+            [
+                programs / "initdb", "-D", aside / "data", "-U", SUPERUSER, "--auth=scram-sha-256",
+                f"--pwfile={secret}", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8", "--no-instructions", "--no-sync",
+            ],
+            owner=owner,
+            cwd=aside,
+        )  # fmt: skip
+        (aside / "data").rename(self._data)
+        shutil.rmtree(aside)
+
+    def _is_ready(self, child: Child) -> bool:
+        """The server's own pid file says so, in its eighth line."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) > 7 and lines[0] == str(child.pid) and lines[7].strip() == "ready"  # noqa: PLR2004 - see above
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.stop(signal.SIGINT, self.grace_s)  # "fast": does not wait for clients to leave
+            self._child = None
+
+
+class GivenPostgres(Given):
+    """A PostgreSQL that runs already, by the URL of a superuser."""
+
+    name = "postgres"
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)
+
+    def url(self, database: str | None = None, user: str | None = None, password: str | None = None) -> str:
+        parts = self._url
+        if user is not None:
+            address = parts.netloc.rpartition("@")[2]
+            parts = parts._replace(netloc=f"{quote(user, safe='')}:{quote(password or '', safe='')}@{address}")
+        if database is not None:
+            parts = parts._replace(path=f"/{quote(database, safe='')}")
+        return parts.geturl()
+
+
+def _password(file: Path) -> str:
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_hex(16))
+    return file.read_text()
+
+
+def _forget_stale_pid(data: Path) -> None:
+    """Remove the pid file of a killed server.
+
+    Its number may belong to another process by now, which PostgreSQL would take for itself. A server that still runs
+    is also known by its shared memory.
+    """
+    file = data / "postmaster.pid"
+    try:
+        pid = int(file.read_text().partition("\n")[0])
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        command = b""
+    if str(data).encode() not in command:
+        file.unlink(missing_ok=True)
+
+
+def _data_folder(folder: Path) -> Path:
+    """`folder`/data; where PostgreSQL's user cannot reach it, a link to a folder that it can."""
+    data = folder / "data"
+    if data.is_symlink():
+        home = data.readlink().parent
+        if not home.exists():
+            raise reach.Unreachable(f"{home} is gone, and with it the data of {data}: remove {folder} to begin anew")
+        return data.readlink()
+    if reach.can_reach(folder, reach.server_owner(data)):
+        return data
+    home = reach.lent_folder(data)
+    data.symlink_to(home / "data")
+    return home / "data"
