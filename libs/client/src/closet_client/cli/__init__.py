@@ -1,0 +1,20 @@
+"""The `closet` command: the shop's side over HTTP, the operator's side over NATS."""
+
+import typer
+
+from closet_client.cli import jobs, operator, tryon
+
+app = typer.Typer(
+    name="closet",
+    help="Try it on: pictures of a person wearing a garment.",
+    epilog=(
+        "Settings: CLOSET_URL (several, separated by commas, are replicas), CLOSET_API_KEY with CLOSET_USER, or "
+        "CLOSET_TOKEN; CLOSET_NATS_URL for the operator. Secrets are read from the environment only."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+tryon.register(app)
+jobs.register(app)
+operator.register(app)

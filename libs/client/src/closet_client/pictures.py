@@ -1,0 +1,64 @@
+"""A picture on its way: where its bytes come from, and what its first bytes say it is (names are not believed)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from closet_client.errors import NotAPicture
+
+_CHUNK = 1 << 16
+SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+
+
+def content_type_of(head: bytes) -> str | None:
+    """The type by magic numbers; None for anything but JPEG, PNG and WebP."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    return None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Bytes that can be read several times, once an attempt."""
+
+    content: bytes | Path
+    content_type: str
+    size: int
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes, never all of a file at once."""
+        if isinstance(self.content, bytes):
+            for start in range(0, len(self.content), _CHUNK):
+                yield self.content[start : start + _CHUNK]
+            return
+        # Opened here and not in a thread, whose result nobody would close if we were cancelled meanwhile.
+        with self.content.open("rb") as file:
+            while chunk := await asyncio.to_thread(file.read, _CHUNK):
+                yield chunk
+
+
+async def source_of(content: bytes | Path, content_type: str | None = None) -> Source:
+    """What is to be uploaded; `content_type` overrules what the bytes look like.
+
+    Raises:
+        NotAPicture: the bytes do not look like a picture and no type was named.
+        OSError: the file cannot be read.
+    """
+    head, size = await asyncio.to_thread(_look, content)
+    kind = content_type or content_type_of(head)
+    if kind is None:
+        raise NotAPicture("The file is not a JPEG, PNG or WebP picture.")
+    return Source(content, kind, size)
+
+
+def _look(content: bytes | Path) -> tuple[bytes, int]:
+    if isinstance(content, bytes):
+        return content[:12], len(content)
+    with content.open("rb") as file:
+        head = file.read(12)
+        return head, file.seek(0, 2)

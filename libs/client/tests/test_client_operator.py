@@ -1,0 +1,151 @@
+"""`closet dlq` and `closet ledger` on a real bus."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+
+import pytest
+from closet_contracts.nouns import Service
+from closet_contracts.rpc import LedgerLine, LedgerPage, ReadLedger
+from closet_devstack.parts import Nats
+from closet_messaging import deadletters, rpc
+from closet_messaging.deadletters import DeadLetter
+from closet_messaging.operator import Connection, visit
+from closet_messaging.rpc import RpcFailed
+
+from .command import Ran, closet_command
+
+Closet = Callable[..., Awaitable[Ran]]
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def run(nats_server: Nats) -> Closet:
+    """The command in the hands of the operator."""
+
+    async def run(*arguments: str) -> Ran:
+        return await closet_command(*arguments, CLOSET_NATS_URL=nats_server.url())
+
+    return run
+
+
+@pytest.fixture
+async def operator(nats_server: Nats) -> AsyncIterator[Connection]:
+    async with visit(nats_server.url()) as connection:
+        yield connection
+
+
+def letter(number: int, service: Service = Service.BILLING_METER, payload: bytes = b'{"data":{}}') -> DeadLetter:
+    return DeadLetter(
+        service=service,
+        subject="closet.job.failed.v1",
+        stream="CLOSET_JOB",
+        stream_seq=number,
+        event_id=f"event-{number}",
+        event_type="closet.job.failed.v1",
+        handler="release_credits",
+        deliveries=6,
+        error="UniqueViolationError: duplicate key value violates unique constraint of a table with a long name",
+        failed_at=AT,
+        payload=payload,
+        headers={"Nats-Msg-Id": f"event-{number}"},
+    )
+
+
+async def numbers(operator: Connection) -> list[int]:
+    return [stored.number async for stored in deadletters.letters(operator.jetstream())]
+
+
+async def test_dead_letters_are_listed_whole_in_a_pipe(run: Closet, operator: Connection) -> None:
+    await deadletters.send(operator.jetstream(), letter(1))
+    await deadletters.send(operator.jetstream(), letter(2, Service.JOB_ORCHESTRATOR))
+    every, one = await run("dlq", "ls"), await run("dlq", "ls", "--service", "job-orchestrator", "--json")
+    assert every.code == 0, every.err
+    lines = every.out.splitlines()
+    assert [line.split()[:4] for line in lines[1:]] == [
+        ["1", "billing-meter", "closet.job.failed.v1", "6"],
+        ["2", "job-orchestrator", "closet.job.failed.v1", "6"],
+    ]
+    assert all(line.rstrip().endswith("of a table with a long name") for line in lines[1:])
+    assert [each["number"] for each in one.json["letters"]] == [2]
+
+
+async def test_a_dead_letter_is_shown_with_its_event_also_where_that_is_no_json(
+    run: Closet, operator: Connection
+) -> None:
+    await deadletters.send(operator.jetstream(), letter(1))
+    await deadletters.send(operator.jetstream(), letter(2, payload=b"[not \xff json"))
+    shown, text, poison = (
+        await run("dlq", "show", "1", "--json"),
+        await run("dlq", "show", "1"),
+        await run("dlq", "show", "2"),
+    )
+    assert (shown.json["event"], shown.json["handler"]) == ({"data": {}}, "release_credits")
+    assert '"data": {}' in text.out
+    assert (poison.code, "[not \N{REPLACEMENT CHARACTER} json" in poison.out) == (0, True)
+
+
+async def test_a_replay_sends_it_back_to_its_service_and_a_discard_to_nobody(run: Closet, operator: Connection) -> None:
+    for number in (1, 2, 3):
+        await deadletters.send(operator.jetstream(), letter(number))
+    replayed, discarded = await run("dlq", "replay", "1", "3"), await run("dlq", "discard", "2", "--yes")
+    assert (replayed.code, discarded.code) == (0, 0)
+    assert await numbers(operator) == []
+    stream = operator.jetstream()
+    sent = [await stream.get_msg("CLOSET_REPLAY", seq=seq) for seq in (1, 2)]
+    assert {message.subject for message in sent} == {"closet.replay.billing-meter.closet.job.failed.v1"}
+    assert (await stream.stream_info("CLOSET_REPLAY")).state.messages == 2
+
+
+async def test_discarding_unasked_is_wrong_use(run: Closet, operator: Connection) -> None:
+    await deadletters.send(operator.jetstream(), letter(1))
+    ran = await run("dlq", "discard", "1")
+    assert (ran.code, "--yes" in ran.err) == (2, True)
+    assert await numbers(operator) == [1]
+
+
+@pytest.mark.parametrize("command", [["show", "7"], ["replay", "7"], ["discard", "7", "--yes"]])
+async def test_a_letter_that_is_not_there_is_code_1(run: Closet, command: list[str]) -> None:
+    ran = await run("dlq", *command)
+    assert (ran.code, ran.err) == (1, "✗ no dead letter has the number 7\n")
+
+
+async def test_a_ledger_is_read_from_billing(run: Closet, operator: Connection) -> None:
+    async def read(request: ReadLedger) -> LedgerPage:
+        if request.account_id != "tenant:demo":
+            raise RpcFailed("account_not_found", "There is no such account.")
+        line = LedgerLine(at=AT, transaction_id="t1", kind="capture", cause="job_1", amount=-5, balance_after=495)
+        return LedgerPage(account_id=request.account_id, balance=495, held=0, available=495, lines=(line,))
+
+    async with rpc.serve(operator, Service.BILLING_METER, {ReadLedger: read}):
+        text, json, wrong = (
+            await run("ledger", "tenant:demo"),
+            await run("ledger", "tenant:demo", "--json"),
+            await run("ledger", "tenant:other"),
+        )
+    assert text.code == 0, text.err
+    assert text.out.startswith("tenant:demo  495 credits free, 0 held, 495 in all\n")
+    assert text.out.splitlines()[2].split()[2:6] == ["capture", "job_1", "-5", "495"]
+    assert json.json["lines"][0]["amount"] == -5
+    assert (wrong.code, wrong.err) == (1, "✗ There is no such account. (account_not_found)\n")
+
+
+async def test_a_ledger_that_nobody_answers_for_is_code_1(run: Closet) -> None:
+    ran = await run("ledger", "tenant:demo")
+    assert (ran.code, ran.out) == (1, "")
+    assert "Traceback" not in ran.err
+
+
+async def test_who_is_not_let_in_is_told_without_the_password(nats_server: Nats) -> None:
+    address = nats_server.url().rpartition("@")[2]
+    ran = await closet_command("dlq", "ls", CLOSET_NATS_URL=f"nats://operator:wrong@{address}")
+    assert (ran.code, ran.out) == (1, "")
+    assert "the bus does not answer" in ran.err
+    assert "wrong" not in ran.err
+
+
+async def test_a_bus_that_is_not_named_or_not_there_is_told(unused_tcp_port: int) -> None:
+    unset = await closet_command("dlq", "ls", COLUMNS="400")
+    away = await closet_command("ledger", "tenant:demo", CLOSET_NATS_URL=f"nats://127.0.0.1:{unused_tcp_port}")
+    assert (unset.code, "CLOSET_NATS_URL" in unset.err) == (2, True)
+    assert (away.code, away.out) == (1, "")
+    assert "the bus does not answer" in away.err
