@@ -1,0 +1,1 @@
+"""Signs upload and download URLs, and checks what was uploaded."""

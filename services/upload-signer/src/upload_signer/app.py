@@ -1,0 +1,43 @@
+"""The service, put together."""
+
+from closet_chassis.lanes import Lane
+from closet_chassis.lifecycle import Process
+from closet_chassis.postgres import migrate, open_pool, pool_check
+from closet_chassis.worker import Wake, work_loop
+from closet_contracts.nouns import Service
+from closet_messaging.bus import open_bus
+from closet_storage.objects import open_store
+from closet_storage.pool import PicturePool
+from closet_storage.signing import Signer
+
+from upload_signer.rpc import requests
+from upload_signer.settings import Settings
+from upload_signer.subscriptions import subscriptions
+from upload_signer.worker import SWEEP_AFTER_S, Checker
+
+
+async def build(process: Process[Settings]) -> None:
+    """Wire everything; it is taken apart in reverse order."""
+    settings, stack = process.settings, process.stack
+    await migrate(settings.database_url, "closet_messaging", "upload_signer", apply=settings.migrate)
+    pool = await stack.enter_async_context(open_pool(settings))
+    process.readiness.add("database", pool_check(pool))
+    objects = await stack.enter_async_context(open_store(Signer.of(settings.s3_access()), settings.s3_sse))
+    pictures = await stack.enter_async_context(PicturePool(settings.picture_workers))
+    wake = Wake()
+    answers = requests(Signer.of(settings.s3_access(public=True)), settings.s3_sse)
+    bus = await stack.enter_async_context(
+        open_bus(process, Service.UPLOAD_SIGNER, pool, subscriptions(wake.set), answers)
+    )
+    checker = Checker(bus.transaction, objects, pictures)
+    lane = Lane(
+        "checks",
+        checker.claim,
+        checker.work,
+        checker.renew,
+        width=settings.check_width,
+        wake=wake,
+        finish_s=settings.stop_timeout_s / 3,
+    )
+    process.background.start("checks", lane.run())
+    process.background.start("sweep", work_loop(checker.sweep, Wake(), SWEEP_AFTER_S))

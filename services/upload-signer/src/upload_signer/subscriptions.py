@@ -1,0 +1,15 @@
+"""The table: event -> what handles it."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from closet_contracts.envelope import EventData
+from closet_contracts.job import JobAccepted
+from closet_messaging.consumer import Handler
+
+from upload_signer import handlers
+
+
+def subscriptions(wake: Callable[[], None]) -> Mapping[type[EventData], Handler]:
+    """Every event that this service takes; `wake` is called when there is something to check."""
+    return {JobAccepted: partial(handlers.check_inputs, wake)}

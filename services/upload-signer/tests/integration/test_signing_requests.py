@@ -1,0 +1,76 @@
+"""What the gateway may have signed, and that the storage holds clients to it."""
+
+import hashlib
+from typing import Any
+
+import pytest
+from closet_contracts.ids import new_id
+from closet_contracts.rpc import SignGet
+from closet_devstack.samples import person_jpeg
+from closet_messaging import rpc
+from closet_messaging.rpc import RpcFailed
+
+
+async def test_a_url_takes_what_it_was_signed_for_and_nothing_else(start: Any, world: Any) -> None:
+    await start()
+    picture = person_jpeg()
+    digest = hashlib.sha256(picture).hexdigest()
+    signed = await world.sign_put(new_id("upl"), size=len(picture), sha256=digest)
+    assert signed.expires_in == 600
+    assert signed.key.startswith(f"tenant/{world.tenant}/uploads/upl_")
+    assert await world.put(signed, picture) == 200
+    assert await world.put(signed, picture + b"more") == 403
+    wrong_type = signed.model_copy(update={"headers": {**signed.headers, "Content-Type": "text/html"}})
+    assert await world.put(wrong_type, picture) == 403
+    unencrypted = {name: value for name, value in signed.headers.items() if "encryption" not in name}
+    assert await world.put(signed.model_copy(update={"headers": unencrypted}), picture) == 403
+    elsewhere = signed.model_copy(update={"url": signed.url.replace("upl_", "upl_f")})
+    assert await world.put(elsewhere, picture) == 403
+
+
+@pytest.mark.parametrize(
+    ("details", "code"),
+    [
+        ({"content_type": "image/gif"}, "unsupported_content_type"),
+        ({"content_type": "image/jpeg", "size": 10 * 1024 * 1024 + 1}, "upload_too_large"),
+        ({"content_type": "image/jpeg", "sha256": "nonsense"}, "invalid_sha256"),
+    ],
+)
+async def test_what_cannot_be_uploaded_is_not_signed(start: Any, world: Any, details: Any, code: str) -> None:
+    await start()
+    with pytest.raises(RpcFailed) as refused:
+        await world.sign_put(new_id("upl"), **details)
+    assert refused.value.code == code
+
+
+async def test_results_are_signed_for_their_tenant(start: Any, world: Any) -> None:
+    await start()
+    key = f"tenant/{world.tenant}/results/{new_id('job')}/result_0.png"
+    await world.objects.put(key, b"a result", "image/png")
+    signed = await rpc.ask(world.gateway, SignGet(tenant_id=world.tenant, keys=(key,)))
+    async with world.session.get(signed.urls[0]) as response:
+        assert (response.status, await response.read()) == (200, b"a result")
+        assert response.headers["Cache-Control"] == "private, max-age=3600"
+    async with world.session.get(signed.urls[0].replace("result_0", "result_1")) as response:
+        assert response.status == 403
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "tenant/somebody-else/results/job_1/result_0.png",
+        "tenant/{t}/uploads/upl_0",
+        "tenant/{t}/inputs/upl_0.jpg",
+        "tenant/{t}/results/../inputs/upl_0.jpg",
+        "tenant/{t}-2/results/job_1/result_0.png",
+        "results/job_1/result_0.png",
+        "",
+    ],
+)
+async def test_nothing_but_the_tenants_results_is_signed_for_reading(start: Any, world: Any, key: str) -> None:
+    await start()
+    good = f"tenant/{world.tenant}/results/job_1/result_0.png"
+    request = SignGet(tenant_id=world.tenant, keys=(good, key.format(t=world.tenant)))
+    with pytest.raises(RpcFailed) as refused:
+        await rpc.ask(world.gateway, request)
+    assert refused.value.code == "not_found"
