@@ -1,0 +1,1 @@
+"""Owns jobs: their inputs, attempts, deadlines and their one end."""

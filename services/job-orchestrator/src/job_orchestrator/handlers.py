@@ -1,0 +1,226 @@
+"""What each fact does to its job."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from closet_contracts.credit import CreditDenied, CreditHeld
+from closet_contracts.envelope import Event, EventData
+from closet_contracts.generation import GenerationCancelRequested, GenerationRequested
+from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobDispatched, JobExpired, JobFailed
+from closet_contracts.person import PersonConsentWithdrawn
+from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
+from closet_contracts.upload import Asset, UploadReady, UploadRejected
+from closet_messaging import outbox
+from closet_messaging.unit import Tx
+from prometheus_client import Histogram
+
+from job_orchestrator import store
+from job_orchestrator.domain import (
+    AttemptFailed,
+    AttemptStarted,
+    AttemptSucceeded,
+    CancelRequested,
+    Complete,
+    ConsentWithdrawn,
+    CreditsDenied,
+    CreditsHeld,
+    Dispatch,
+    End,
+    Fact,
+    InputReady,
+    InputRejected,
+    News,
+    Phase,
+    Reason,
+    apply,
+)
+from job_orchestrator.store import Attempt, Row
+
+DURATION = Histogram(
+    "gen_job_duration_seconds",
+    "From a job's acceptance to its end",
+    ("type", "status"),
+    buckets=(5, 10, 30, 60, 120, 300),
+)
+
+_ENDED: dict[Phase, type[JobFailed | JobCancelled | JobExpired]] = {
+    Phase.FAILED: JobFailed,
+    Phase.CANCELLED: JobCancelled,
+    Phase.EXPIRED: JobExpired,
+}
+
+
+class UnknownJob(LookupError):
+    """The tenant has no such job (yet): the fact is delivered again later, and in the end kept as a dead letter."""
+
+
+async def accept_job(max_attempts: int, tx: Tx, event: Event[GenerationRequested]) -> None:
+    """Make the job; one whose person has withdrawn consent since ends at once, before anybody touches the photo."""
+    row = await store.insert(tx, event, max_attempts)
+    if row is None:
+        return
+    if row.job.withdrawn_at and not row.job.consented:
+        advance(tx, row, ConsentWithdrawn(row.job.withdrawn_at), event)
+        return
+    data = event.data
+    accepted = JobAccepted(
+        job_id=row.job_id,
+        user_id=row.user_id,
+        version=row.job.version,
+        work=data.work,
+        inputs=data.inputs,
+        price=data.price,
+        deadline=data.deadline,
+    )
+    outbox.add(tx, accepted, tenant=row.tenant_id, cause=event)
+
+
+async def cancel_job(tx: Tx, event: Event[GenerationCancelRequested]) -> None:
+    """The owner cancels."""
+    await _take(tx, event, event.data.job_id, CancelRequested())
+
+
+async def withdraw_consent(tx: Tx, event: Event[PersonConsentWithdrawn]) -> None:
+    """Stop the person's jobs that have not reached the vendor, and those whose request is still on its way."""
+    user_id, at = event.data.user_id, event.data.withdrawn_at
+    for row in await store.lock_not_at_vendor(tx, event.tenantid, user_id):
+        advance(tx, row, ConsentWithdrawn(at), event)
+    store.note_withdrawal(tx, event.tenantid, user_id, at)
+
+
+async def input_ready(tx: Tx, event: Event[UploadReady]) -> None:
+    """An input was checked."""
+    row = await _locked(tx, event, event.data.job_id)
+    if event.data.upload_id in row.job.missing:
+        row.assets[event.data.upload_id] = event.data.asset.model_dump(mode="json")
+    advance(tx, row, InputReady(event.data.upload_id), event)
+
+
+async def input_rejected(tx: Tx, event: Event[UploadRejected]) -> None:
+    """An input cannot be used."""
+    data = event.data
+    await _take(tx, event, data.job_id, InputRejected(data.upload_id, Reason(data.code, data.message)))
+
+
+async def credits_held(tx: Tx, event: Event[CreditHeld]) -> None:
+    """The price is set aside."""
+    await _take(tx, event, event.data.job_id, CreditsHeld())
+
+
+async def credits_denied(tx: Tx, event: Event[CreditDenied]) -> None:
+    """The price could not be set aside."""
+    await _take(tx, event, event.data.job_id, CreditsDenied(Reason(event.data.code, event.data.message)))
+
+
+async def attempt_started(tx: Tx, event: Event[RenderStarted]) -> None:
+    """The vendor took the task."""
+    data = event.data
+    await _take(tx, event, data.job_id, AttemptStarted(data.attempt))
+    started = Attempt(data.job_id, data.attempt, started_at=event.time, vendor_task_id=data.vendor_task_id)
+    store.note_attempt(tx, started)
+
+
+async def attempt_succeeded(tx: Tx, event: Event[RenderSucceeded]) -> None:
+    """The pictures are there; of a job that has ended otherwise, they are only noted."""
+    data = event.data
+    row = await _locked(tx, event, data.job_id)
+    _note_end(tx, event, "succeeded")
+    advance(tx, row, AttemptSucceeded(data.attempt, data.vendor_ms), event, results=data.results)
+
+
+async def attempt_failed(tx: Tx, event: Event[RenderFailed]) -> None:
+    """The attempt gave no picture."""
+    data = event.data
+    reason = Reason(data.code, data.message)
+    await _take(tx, event, data.job_id, AttemptFailed(data.attempt, data.vendor_ms, reason, data.retryable))
+    _note_end(tx, event, data.code, data.vendor_code)
+
+
+async def _take(tx: Tx, event: Event[EventData], job_id: str, fact: Fact) -> None:
+    advance(tx, await _locked(tx, event, job_id), fact, event)
+
+
+async def _locked(tx: Tx, event: Event[EventData], job_id: str) -> Row:
+    row = await store.lock(tx, job_id, event.tenantid)
+    if row is None:
+        raise UnknownJob(f"{event.type} is about a job that tenant {event.tenantid} does not have")
+    return row
+
+
+def _note_end(tx: Tx, event: Event[Any], outcome: str, vendor_code: str | None = None) -> None:
+    data: RenderSucceeded | RenderFailed = event.data
+    ended = Attempt(
+        data.job_id,
+        data.attempt,
+        ended_at=event.time,
+        outcome=outcome,
+        vendor_code=vendor_code,
+        vendor_calls=data.vendor_calls,
+        vendor_ms=data.vendor_ms,
+    )
+    store.note_attempt(tx, ended)
+
+
+def advance(tx: Tx, row: Row, fact: Fact, cause: Event[Any] | None, *, results: tuple[Asset, ...] = ()) -> None:
+    """Let `fact` happen to the locked job: write what changed, tell what is to be told."""
+    after, news = apply(row.job, fact)
+    if after is row.job:
+        return
+    row.job = after
+    if isinstance(news, End):
+        row.reason = news.reason
+    store.save(tx, row)
+    if news:
+        _tell(tx, row, news, cause, results)
+
+
+def _tell(tx: Tx, row: Row, news: News, cause: Event[Any] | None, results: tuple[Asset, ...]) -> None:
+    match news:
+        case Dispatch(attempt):
+            store.note_attempt(tx, Attempt(row.job_id, attempt, dispatched_at=datetime.now(UTC)))
+            data: EventData = _dispatched(row)
+        case Complete():
+            data = _completed(row, results)
+        case End(phase, reason):
+            data = _ENDED[phase](
+                job_id=row.job_id,
+                user_id=row.user_id,
+                version=row.job.version,
+                code=reason.code,
+                message=reason.message,
+                attempts=row.job.attempt,
+            )
+    outbox.add(tx, data, tenant=row.tenant_id, cause=cause)
+    if not isinstance(news, Dispatch):
+        lasted = (datetime.now(UTC) - row.accepted_at).total_seconds()
+        tx.after_commit(partial(DURATION.labels(row.kind, row.job.phase.value).observe, lasted))
+
+
+def _dispatched(row: Row) -> JobDispatched:
+    inputs = [{"role": part["role"], "asset": row.assets[part["uploadId"]]} for part in row.request["inputs"]]
+    return JobDispatched.model_validate(
+        {
+            "job_id": row.job_id,
+            "user_id": row.user_id,
+            "version": row.job.version,
+            "attempt": row.job.attempt,
+            "work": row.request["work"],
+            "inputs": inputs,
+            "priority": row.request["priority"],
+            "deadline": row.deadline,
+        }
+    )
+
+
+def _completed(row: Row, results: tuple[Asset, ...]) -> JobCompleted:
+    return JobCompleted(
+        job_id=row.job_id,
+        user_id=row.user_id,
+        version=row.job.version,
+        kind=row.kind,
+        results=results,
+        attempts=row.job.attempt,
+        credits=row.request["price"]["credits"],
+        vendor_ms=row.job.vendor_ms,
+    )

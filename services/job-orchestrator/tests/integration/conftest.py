@@ -1,0 +1,210 @@
+"""The service's parts on a real database, and the whole service on a real bus."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+from closet_chassis.background import Background
+from closet_chassis.lifecycle import Process
+from closet_chassis.postgres import Pool, close_pool, create_pool
+from closet_chassis.readiness import Readiness
+from closet_contracts.codec import decode, encode
+from closet_contracts.credit import CreditDenied, CreditHeld, Price
+from closet_contracts.envelope import Event, EventData, new_event
+from closet_contracts.generation import GenerationRequested, Input, Role, TryOn
+from closet_contracts.ids import new_id
+from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
+from closet_contracts.upload import Asset, UploadReady
+from closet_messaging.connection import connect, drain
+from closet_messaging.handling import handle
+from closet_messaging.unit import OutboxRow
+from job_orchestrator.app import build
+from job_orchestrator.settings import Settings
+from job_orchestrator.subscriptions import subscriptions
+from nats.aio.client import Client
+
+PACKAGES = ("closet_messaging", "job_orchestrator")
+NOW = datetime.now(UTC)
+
+
+def picture(name: str) -> Asset:
+    key = f"tenant/acme/{name}"
+    return Asset(key=key, content_type="image/png", width=8, height=8, size_bytes=9, sha256="0" * 64)
+
+
+@dataclass
+class Asked:
+    """One request, and the facts that may follow it."""
+
+    tenant: str = "acme"
+    user_id: str = "u-1"
+    job_id: str = field(default_factory=lambda: new_id("job"))
+    uploads: tuple[str, str] = field(default_factory=lambda: (new_id("upl"), new_id("upl")))
+    consent_given_at: datetime = NOW
+    deadline: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(minutes=15))
+
+    def event(self, data: EventData) -> Event[EventData]:
+        return new_event(data, tenant=self.tenant)
+
+    def request(self) -> Event[EventData]:
+        person, garment = self.uploads
+        data = GenerationRequested(
+            job_id=self.job_id,
+            user_id=self.user_id,
+            work=TryOn(),
+            inputs=(Input(role=Role.PERSON, upload_id=person), Input(role=Role.GARMENT, upload_id=garment)),
+            price=Price(credits=5, usd_cents=50, book_version="2026-01"),
+            consent_given_at=self.consent_given_at,
+            deadline=self.deadline,
+        )
+        return self.event(data)
+
+    def ready(self) -> list[Event[EventData]]:
+        return [
+            self.event(UploadReady(upload_id=upload, job_id=self.job_id, user_id=self.user_id, asset=picture(upload)))
+            for upload in self.uploads
+        ]
+
+    def held(self) -> Event[EventData]:
+        expires = NOW + timedelta(hours=2)
+        return self.event(
+            CreditHeld(job_id=self.job_id, account_id=f"tenant:{self.tenant}", credits=5, expires_at=expires)
+        )
+
+    def denied(self) -> Event[EventData]:
+        data = CreditDenied(
+            job_id=self.job_id,
+            account_id=f"tenant:{self.tenant}",
+            code="insufficient_credits",
+            message="This costs 5 credits, and 3 are available.",
+            required=5,
+            available=3,
+        )
+        return self.event(data)
+
+    def started(self, attempt: int = 1) -> Event[EventData]:
+        return self.event(RenderStarted(job_id=self.job_id, attempt=attempt, vendor_task_id="918273645546372819"))
+
+    def succeeded(self, attempt: int = 1) -> Event[EventData]:
+        results = (picture("result_0.png"),)
+        return self.event(
+            RenderSucceeded(job_id=self.job_id, attempt=attempt, vendor_calls=2, vendor_ms=700, results=results)
+        )
+
+    def failed(self, attempt: int = 1, *, retryable: bool = True) -> Event[EventData]:
+        data = RenderFailed(
+            job_id=self.job_id,
+            attempt=attempt,
+            vendor_calls=2,
+            vendor_ms=100,
+            code="person_not_found",
+            message="No person could be found in the photo.",
+            retryable=retryable,
+            vendor_code="error_no_face",
+        )
+        return self.event(data)
+
+    def life(self) -> list[Event[EventData]]:
+        return [self.request(), *self.ready(), self.held(), self.started(), self.succeeded()]
+
+
+@dataclass
+class Desk:
+    """Handles events as the consumer would, and keeps what is emitted."""
+
+    pool: Pool
+    told: list[Event[Any]] = field(default_factory=list)
+
+    def offer(self, rows: Sequence[OutboxRow]) -> None:
+        self.told += [decode(row.payload) for row in rows]
+
+    async def take(self, *events: Event[EventData]) -> None:
+        """All in one transaction, as a batch."""
+        await handle(self.pool, self, subscriptions(settings("", "")), events)
+
+    async def take_each(self, *events: Event[EventData]) -> None:
+        for event in events:
+            await self.take(event)
+
+    def said(self, job_id: str) -> list[str]:
+        """The facts told about a job, without prefix and version."""
+        return [event.type.split(".")[2] for event in self.told if event.correlationid == job_id]
+
+    async def job(self, job_id: str) -> dict[str, Any]:
+        return dict((await self.pool.fetch("SELECT * FROM jobs WHERE job_id = $1", job_id))[0])
+
+
+def settings(database_url: str, nats_url: str) -> Settings:
+    return Settings(database_url=database_url, nats_url=nats_url)
+
+
+@pytest.fixture
+def asked() -> type[Asked]:
+    return Asked
+
+
+@pytest.fixture
+async def database_url(make_database: Callable[..., Awaitable[str]]) -> str:
+    return await make_database(*PACKAGES)
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    pool = await create_pool(database_url, 10)
+    yield pool
+    await close_pool(pool)
+
+
+@pytest.fixture
+def desk(pool: Pool) -> Desk:
+    return Desk(pool)
+
+
+@pytest.fixture
+async def replica(
+    database_url: str, nats_url: Callable[[str], str]
+) -> AsyncIterator[Callable[[], Awaitable[Process[Settings]]]]:
+    """Starts the service as its process does; twice for two replicas."""
+    async with AsyncExitStack() as stacks:
+
+        async def start() -> Process[Settings]:
+            stack = await stacks.enter_async_context(AsyncExitStack())
+            stopping = asyncio.Event()
+            background = Background(stack, stopping.set)
+            values = settings(database_url, nats_url("job-orchestrator"))
+            process = Process(values, stack, Readiness(), background, web.Application(), stopping)
+            await build(process)
+            return process
+
+        yield start
+
+
+@dataclass
+class World:
+    """Everybody else on the bus."""
+
+    nc: Client
+
+    async def say(self, *events: Event[EventData]) -> None:
+        """An event said twice is in the stream twice: the message id, by which the bus would know it, is left out."""
+        for event in events:
+            await self.nc.jetstream().publish(event.type, encode(event))
+
+    async def heard(self, job_id: str) -> list[str]:
+        """The facts about a job on the bus, oldest first."""
+        js = self.nc.jetstream()
+        last = (await js.stream_info("CLOSET_JOB")).state.last_seq
+        events = [decode((await js.get_msg("CLOSET_JOB", seq)).data or b"") for seq in range(1, last + 1)]
+        return [event.type.split(".")[2] for event in events if event.correlationid == job_id]
+
+
+@pytest.fixture
+async def world(nats_url: Callable[[str], str]) -> AsyncIterator[World]:
+    nc = await connect(nats_url("operator"), "operator")
+    yield World(nc)
+    await drain(nc)
