@@ -1,0 +1,13 @@
+"""`python -m billing_meter` runs the service; with a verb, does what an operator asks."""
+
+import sys
+
+from closet_chassis.lifecycle import run
+from closet_contracts.nouns import Service
+
+from billing_meter.admin import main
+from billing_meter.app import build
+from billing_meter.settings import Settings
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]) if sys.argv[1:] else run(Service.BILLING_METER, Settings, build))

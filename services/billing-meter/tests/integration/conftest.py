@@ -1,0 +1,194 @@
+"""The service's parts on a real database, and the whole service on a real bus."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+from billing_meter.app import build
+from billing_meter.domain import Grant
+from billing_meter.handlers import grant_credits
+from billing_meter.settings import Settings
+from billing_meter.store import PriceBooks
+from billing_meter.subscriptions import subscriptions
+from closet_chassis.background import Background
+from closet_chassis.lifecycle import Process
+from closet_chassis.postgres import Pool, close_pool, create_pool
+from closet_chassis.readiness import Readiness
+from closet_contracts.codec import decode, encode
+from closet_contracts.credit import CreditBalanceChanged, Price
+from closet_contracts.envelope import Event, EventData, new_event
+from closet_contracts.generation import Input, Role, Size, TryOn
+from closet_contracts.ids import new_id
+from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobExpired, JobFailed
+from closet_messaging.connection import connect, drain
+from closet_messaging.handling import handle
+from closet_messaging.unit import OutboxRow, transaction
+from nats.aio.client import Client
+
+PACKAGES = ("closet_messaging", "billing_meter")
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@dataclass
+class Job:
+    """A job as its money sees it: every call makes a new event."""
+
+    tenant: str = "acme"
+    credits: int = 5
+    book: str = "2026-01"
+    size: Size | None = None
+    job_id: str = field(default_factory=lambda: new_id("job"))
+    deadline: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(minutes=15))
+
+    def accepted(self) -> Event[Any]:
+        data = JobAccepted(
+            job_id=self.job_id,
+            user_id="u-1",
+            version=1,
+            work=TryOn(size=self.size),
+            inputs=(Input(role=Role.PERSON, upload_id=new_id("upl")),),
+            price=Price(credits=self.credits, usd_cents=self.credits * 10, book_version=self.book),
+            deadline=self.deadline,
+        )
+        return self._event(data)
+
+    def completed(self) -> Event[Any]:
+        return self._event(
+            JobCompleted(
+                job_id=self.job_id,
+                user_id="u-1",
+                version=6,
+                kind="tryon",
+                results=(),
+                attempts=1,
+                credits=self.credits,
+                vendor_ms=1,
+            )
+        )
+
+    def ended(self, kind: type[JobFailed | JobCancelled | JobExpired] = JobFailed) -> Event[Any]:
+        return self._event(
+            kind(job_id=self.job_id, user_id="u-1", version=6, code="some_code", message="A sentence.", attempts=1)
+        )
+
+    def _event(self, data: EventData) -> Event[Any]:
+        return new_event(data, tenant=self.tenant, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
+
+
+@dataclass
+class Counter:
+    """Handles events as the consumer would, and keeps what is emitted."""
+
+    pool: Pool
+    books: PriceBooks = field(default_factory=PriceBooks)
+    told: list[Event[Any]] = field(default_factory=list)
+
+    def offer(self, rows: Sequence[OutboxRow]) -> None:
+        self.told += [decode(row.payload) for row in rows]
+
+    async def take(self, *events: Event[Any]) -> None:
+        """All in one transaction, as a batch."""
+        await handle(self.pool, self, subscriptions(settings("", ""), self.books), events)
+
+    async def grant(self, credits: int, tenant: str = "acme", receipt: str | None = None) -> str:
+        async with transaction(self.pool, self) as tx:
+            grant = Grant(tenant, credits, receipt or new_id("receipt"), "a test", "to be spent")
+            return (await grant_credits(tx, grant)).outcome
+
+    def said(self, job: Job) -> list[str]:
+        """The facts told about a job's credits."""
+        return [event.type.split(".")[2] for event in self.told if event.correlationid == job.job_id]
+
+    def balances(self, tenant: str = "acme") -> list[CreditBalanceChanged]:
+        data = [event.data for event in self.told if event.tenantid == tenant]
+        return [one for one in data if isinstance(one, CreditBalanceChanged)]
+
+    async def stands(self, tenant: str = "acme") -> tuple[int, int]:
+        """Balance, and what is held of it; the books are checked by the way."""
+        await self.audit()
+        row = await self.pool.fetchrow("SELECT balance, held FROM balances WHERE tenant_id = $1", tenant)
+        return (row["balance"], row["held"]) if row else (0, 0)
+
+    async def audit(self) -> None:
+        """The books add up, and the projections are what the entries say."""
+        assert await self.pool.fetch("SELECT * FROM balances_astray") == []
+        assert await self.pool.fetchval("SELECT coalesce(sum(amount), 0) FROM entries") == 0
+        odd = "SELECT transaction_id FROM entries GROUP BY transaction_id HAVING sum(amount) <> 0 OR count(*) < 2"
+        assert await self.pool.fetch(odd) == []
+        held = "SELECT coalesce(sum(credits), 0) FROM holds WHERE state = 'held'"
+        assert await self.pool.fetchval(held) == await self.pool.fetchval("SELECT coalesce(sum(held), 0) FROM balances")
+
+
+def settings(database_url: str, nats_url: str) -> Settings:
+    return Settings(database_url=database_url, nats_url=nats_url)
+
+
+@pytest.fixture
+def new_job() -> type[Job]:
+    return Job
+
+
+@pytest.fixture
+async def database_url(make_database: Callable[..., Awaitable[str]]) -> str:
+    return await make_database(*PACKAGES)
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    pool = await create_pool(database_url, 10)
+    yield pool
+    await close_pool(pool)
+
+
+@pytest.fixture
+def counter(pool: Pool) -> Counter:
+    return Counter(pool)
+
+
+@pytest.fixture
+async def replica(
+    database_url: str, nats_url: Callable[[str], str]
+) -> AsyncIterator[Callable[[], Awaitable[Process[Settings]]]]:
+    """Starts the service as its process does; twice for two replicas."""
+    async with AsyncExitStack() as stacks:
+
+        async def start() -> Process[Settings]:
+            stack = await stacks.enter_async_context(AsyncExitStack())
+            stopping = asyncio.Event()
+            background = Background(stack, stopping.set)
+            values = settings(database_url, nats_url("billing-meter"))
+            process = Process(values, stack, Readiness(), background, web.Application(), stopping)
+            await build(process)
+            return process
+
+        yield start
+
+
+@dataclass
+class World:
+    """Everybody else on the bus."""
+
+    nc: Client
+
+    async def say(self, *events: Event[Any]) -> None:
+        """An event said twice is in the stream twice: the message id, by which the bus would know it, is left out."""
+        for event in events:
+            await self.nc.jetstream().publish(event.type, encode(event))
+
+    async def heard(self) -> list[Event[Any]]:
+        """All that billing-meter told, oldest first."""
+        js = self.nc.jetstream()
+        last = (await js.stream_info("CLOSET_CREDIT")).state.last_seq
+        return [decode((await js.get_msg("CLOSET_CREDIT", seq)).data or b"") for seq in range(1, last + 1)]
+
+
+@pytest.fixture
+async def world(nats_url: Callable[[str], str]) -> AsyncIterator[World]:
+    nc = await connect(nats_url("operator"), "operator")
+    yield World(nc)
+    await drain(nc)
