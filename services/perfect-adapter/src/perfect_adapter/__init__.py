@@ -1,0 +1,1 @@
+"""Speaks to the vendor, and to nobody else."""

@@ -1,0 +1,12 @@
+"""`python -m perfect_adapter`: run the service."""
+
+import sys
+
+from closet_chassis.lifecycle import run
+from closet_contracts.nouns import Service
+
+from perfect_adapter.app import build
+from perfect_adapter.settings import Settings
+
+if __name__ == "__main__":
+    sys.exit(run(Service.PERFECT_ADAPTER, Settings, build))

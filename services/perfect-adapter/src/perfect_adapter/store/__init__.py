@@ -1,0 +1,1 @@
+"""The SQL. Every function takes the connection of the transaction it is part of."""

@@ -1,0 +1,19 @@
+"""The table: event -> what handles it."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from closet_contracts.envelope import EventData
+from closet_contracts.job import JobCancelled, JobDispatched, JobExpired
+from closet_messaging.consumer import Handler
+
+from perfect_adapter import handlers
+
+
+def subscriptions(wake: Callable[[], None]) -> Mapping[type[EventData], Handler]:
+    """Every event that this service takes; `wake` is called when there is something to submit."""
+    return {
+        JobDispatched: partial(handlers.begin_render, wake),
+        JobCancelled: handlers.end_job,
+        JobExpired: handlers.end_job,
+    }

@@ -1,0 +1,183 @@
+"""Collecting: a task whose end is known, or due to be looked for, is looked at; its result becomes the tenant's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import structlog
+from closet_chassis.batching import Batcher
+from closet_chassis.lanes import Claimed
+from closet_chassis.telemetry import current_traceparent, span_from
+from closet_chassis.worker import Wake
+from closet_messaging.unit import Tx
+from closet_storage.objects import StorageUnavailable
+from closet_storage.picture import PictureRejected
+from closet_storage.pool import PoolUnavailable
+
+from perfect_adapter.domain import errors
+from perfect_adapter.domain.quota import Wish
+from perfect_adapter.domain.renders import MAX_COLLECT_TRIES, State, next_look_s, retry_s
+from perfect_adapter.ports import (
+    DownloadFailed,
+    DownloadRefused,
+    Failed,
+    Look,
+    NoAnswer,
+    Refused,
+    Running,
+    Succeeded,
+    Throttled,
+    Unreachable,
+    Vendor,
+)
+from perfect_adapter.store import renders, webhooks
+from perfect_adapter.store.renders import Later, Render
+from perfect_adapter.worker import ends
+from perfect_adapter.worker.ends import Done, Fail
+from perfect_adapter.worker.lane import LEASE_S, KeyLane, write_down
+from perfect_adapter.worker.results import Results
+
+log = structlog.get_logger(__name__)
+
+_NO_ANSWER_S = 2.0
+_STORAGE_AWAY_S = 2.0
+_REFUSED_S = 15.0
+
+Outcome = Done | Fail | Later
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A render, with the trace of the work done, what the vendor answered, and what that means."""
+
+    render: Render
+    look: Look
+    outcome: Outcome
+
+
+@dataclass(eq=False)
+class Collector:
+    """The lane of looks and results."""
+
+    lane: KeyLane
+    vendor: Vendor
+    results: Results
+    look_after_s: float
+    wake: Wake = field(default_factory=Wake)
+    _written: Batcher[Collected, None] = field(init=False)
+    _open_webhooks: int = field(default=0, init=False)
+    _tasks_begun: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._written = Batcher(self._write)
+
+    def task_begun(self) -> None:
+        """A task's id is stored: if a webhook has overtaken it, now is the time to match them."""
+        self._tasks_begun += 1
+        if self._open_webhooks:
+            self.wake.set()
+
+    async def claim(self, limit: int) -> Claimed[Render]:
+        """Take what webhooks told of and what is due to be looked at, and charge the looks, in one transaction."""
+        begun = self._tasks_begun
+        claimed = await self._claim(limit)
+        if self._open_webhooks and self._tasks_begun > begun:
+            self.wake.set()  # it began while we matched
+        return claimed
+
+    async def _claim(self, limit: int) -> Claimed[Render]:
+        async with self.lane.begin() as tx:
+            self._open_webhooks = await webhooks.match(tx.conn)
+            running = await renders.next_running(tx.conn, limit)
+            if not running:
+                return Claimed((), await renders.next_look_in_s(tx.conn))
+            grant = await self.lane.charge(tx, Wish(len(running)))
+            taken = await renders.take(tx.conn, running[: grant.count], State.RUNNING, self.lane.name, LEASE_S)
+        return Claimed(taken, grant.wait_s if grant.count < len(running) else None)
+
+    async def work(self, render: Render) -> None:
+        """Look at the task; if it succeeded, bring its result home."""
+        attributes = {"closet.render_id": render.render_id}
+        with span_from(render.traceparent, "collect render", attributes=attributes) as span:
+            look = await self.vendor.look(render.work, render.task_id or "")
+            outcome = await self._outcome(render, look)
+            span.set_attribute("closet.outcome", type(outcome).__name__)
+            traced = replace(render, traceparent=current_traceparent())
+            await write_down(self._written, Collected(traced, look, outcome))
+
+    async def _outcome(self, render: Render, look: Look) -> Outcome:
+        now = datetime.now(UTC)
+        match look:
+            case Succeeded(urls=urls):
+                return await self._bring_home(render, urls, now)
+            case Failed(code=code):
+                return Fail(errors.engine_failure(code), code, now)
+            case Running(interval_s=interval_s):
+                return _later(render, next_look_s(self.look_after_s, _looks(render), interval_s))
+            case Refused(status=status, code=code):
+                return _refused(render, status, code, now)
+            case NoAnswer():
+                return _later(render, next_look_s(_NO_ANSWER_S, _looks(render), 0))
+            case Throttled() | Unreachable():
+                return _later(render, 0)  # the lane's pause decides
+
+    async def _bring_home(self, render: Render, urls: Sequence[str], ended: datetime) -> Outcome:
+        if not urls:
+            return Fail(errors.NO_RESULT, None, ended)
+        try:
+            return Done(await self.results.bring_home(render, urls), ended)
+        except DownloadRefused as refused:
+            log.error("result_refused", render_id=render.render_id, reason=str(refused))  # noqa: TRY400 no stack needed
+            return Fail(errors.BAD_RESULT, None, ended)
+        except DownloadFailed as failed:
+            return _once_more(render, errors.NO_RESULT, str(failed), ended)
+        except PictureRejected as rejected:  # it may have been cut off on its way
+            return _once_more(render, errors.BAD_RESULT, rejected.code, ended)
+        except (StorageUnavailable, PoolUnavailable) as error:
+            log.warning("result_waits", render_id=render.render_id, error=str(error))
+            return _later(render, next_look_s(_STORAGE_AWAY_S, _looks(render), 0))
+
+    async def _write(self, group: Sequence[Collected]) -> Sequence[None]:
+        async with self.lane.begin() as tx:
+            held = await renders.hold(tx.conn, [one.render for one in group])
+            ours = [one for one in group if one.render.render_id in held]
+            await ends.succeed(tx, [(one.render, one.outcome) for one in ours if isinstance(one.outcome, Done)])
+            await ends.fail(tx, [(one.render, one.outcome) for one in ours if isinstance(one.outcome, Fail)])
+            await renders.look_later(tx.conn, [one.outcome for one in ours if isinstance(one.outcome, Later)])
+            await self._adjust_lane(tx, [one.look for one in group])
+        return [None] * len(group)
+
+    async def _adjust_lane(self, tx: Tx, looks: Sequence[Look]) -> None:
+        await self.lane.adjust(
+            tx,
+            throttled=any(isinstance(look, Throttled) for look in looks),
+            unreachable=any(isinstance(look, Unreachable) for look in looks),
+            answered=any(isinstance(look, Succeeded | Running | Failed) for look in looks),
+        )
+
+
+def _looks(render: Render) -> int:
+    """How many there were before this one; the first of the calls created the task."""
+    return max(0, render.calls - 2)
+
+
+def _later(render: Render, delay_s: float, *, failed: bool = False) -> Later:
+    return Later(render.render_id, delay_s, render.told_at, failed)
+
+
+def _once_more(render: Render, failure: errors.Failure, reason: str, ended: datetime) -> Outcome:
+    """A fresh look gives a fresh URL, but not for ever."""
+    tries = render.tries + 1
+    log.warning("result_not_collected", render_id=render.render_id, reason=reason, tries=tries)
+    if tries >= MAX_COLLECT_TRIES:
+        return Fail(failure, None, ended)
+    return _later(render, retry_s(tries), failed=True)
+
+
+def _refused(render: Render, status: int, code: str | None, ended: datetime) -> Outcome:
+    """Either the task is gone, or it is about us: then the task is paid for and worth waiting for."""
+    log.error("vendor_refused_look", render_id=render.render_id, status=status, code=code)
+    failure = errors.request_failure(status, code)
+    if failure is errors.TASK_LOST:
+        return Fail(failure, code, ended)
+    return _later(render, next_look_s(_REFUSED_S, _looks(render), 0))

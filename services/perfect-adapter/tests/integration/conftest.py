@@ -1,0 +1,249 @@
+"""The whole service on a real database, bus, storage and vendor (its sandbox), and everybody else around it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from closet_chassis.background import Background
+from closet_chassis.http import make_http_app
+from closet_chassis.lifecycle import Process
+from closet_chassis.postgres import Pool, close_pool, create_pool
+from closet_chassis.readiness import Readiness
+from closet_contracts.codec import decode, encode
+from closet_contracts.envelope import Event, EventData, new_event
+from closet_contracts.generation import Category, Priority, Role, Size, TryOn
+from closet_contracts.ids import new_id
+from closet_contracts.job import InputAsset, JobCancelled, JobDispatched
+from closet_contracts.upload import Asset
+from closet_devstack.ports import free_port
+from closet_devstack.samples import garment_png, person_jpeg
+from closet_devstack.sandbox.perfect.remote import Remote
+from closet_devstack.testing import eventually
+from closet_messaging.connection import connect, drain
+from closet_storage.access import Access
+from closet_storage.keys import input_key
+from closet_storage.objects import ObjectStore
+from closet_storage.signing import Signer
+from nats.aio.client import Client
+from perfect_adapter.app import build
+from perfect_adapter.settings import Settings
+
+PACKAGES = ("closet_messaging", "perfect_adapter")
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@dataclass
+class World:
+    """The orchestrator, the storage, and the vendor's remote control."""
+
+    nc: Client
+    objects: ObjectStore
+    session: aiohttp.ClientSession
+    vendor: Remote
+    tenant: str
+    inputs: tuple[InputAsset, ...] = ()
+
+    async def bring(self, person: bytes, garment: bytes) -> None:
+        """Put the checked inputs of all jobs into storage."""
+        self.inputs = (
+            InputAsset(role=Role.PERSON, asset=await self._asset(person, "jpg", "image/jpeg")),
+            InputAsset(role=Role.GARMENT, asset=await self._asset(garment, "png", "image/png")),
+        )
+
+    async def _asset(self, data: bytes, ext: str, content_type: str) -> Asset:
+        key = input_key(self.tenant, new_id("upl"), ext)
+        await self.objects.put(key, data, content_type)
+        return Asset(key=key, content_type=content_type, width=960, height=1280, size_bytes=len(data), sha256="0" * 64)
+
+    def dispatched(self, job_id: str = "", size: Size | None = None, **changes: Any) -> Event[JobDispatched]:
+        job = {
+            "job_id": job_id or new_id("job"),
+            "user_id": "u-1",
+            "version": 3,
+            "attempt": 1,
+            "work": TryOn(category=Category.DRESS, size=size),
+            "inputs": self.inputs,
+            "priority": Priority.INTERACTIVE,
+            "deadline": datetime.now(UTC) + timedelta(minutes=15),
+            **changes,
+        }
+        return new_event(JobDispatched(**job), tenant=self.tenant, traceparent=TRACE)
+
+    def cancelled(self, job_id: str) -> Event[JobCancelled]:
+        data = JobCancelled(job_id=job_id, user_id="u-1", version=9, code="cancelled", message="No.", attempts=1)
+        return new_event(data, tenant=self.tenant)
+
+    async def say(self, *events: Event[EventData]) -> None:
+        """What is said twice is in the stream twice: the message id, by which the bus would know it, is left out."""
+        for event in events:
+            await self.nc.jetstream().publish(event.type, encode(event))
+
+    async def job(self, **details: Any) -> str:
+        event = self.dispatched(**details)
+        await self.say(event)
+        return event.data.job_id
+
+    async def heard(self, job_id: str) -> list[Event[Any]]:
+        """What was told about the renders of a job, oldest first."""
+        js = self.nc.jetstream()
+        last = (await js.stream_info("CLOSET_RENDER")).state.last_seq
+        events = [decode((await js.get_msg("CLOSET_RENDER", seq)).data or b"") for seq in range(1, last + 1)]
+        return [event for event in events if event.correlationid == job_id]
+
+    async def told(self, job_id: str, count: int) -> None:
+        """Wait until so much was told."""
+
+        async def enough() -> bool:
+            return len(await self.heard(job_id)) >= count
+
+        await eventually(enough)
+
+    async def end(self, job_id: str, timeout: float = 20) -> Event[Any]:  # noqa: ASYNC109 a deadline
+        """How its render ended."""
+
+        async def ended() -> Event[Any] | None:
+            heard = await self.heard(job_id)
+            return heard[-1] if heard and not heard[-1].type.endswith(".started.v1") else None
+
+        return await eventually(ended, timeout=timeout)
+
+    async def created(self) -> int:
+        """How many tasks the vendor was ordered to do."""
+        return int((await self.vendor.stats())["tasksCreated"])
+
+    async def calls(self) -> dict[str, int]:
+        """How often which operation of the vendor was called."""
+        return dict((await self.vendor.stats())["callsByOperation"])
+
+
+@pytest.fixture
+async def database_url(make_database: Callable[..., Awaitable[str]]) -> str:
+    return await make_database(*PACKAGES)
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    pool = await create_pool(database_url, 5)
+    yield pool
+    await close_pool(pool)
+
+
+@pytest.fixture
+async def world(nats_url: Callable[[str], str], s3: Access, sandbox: Remote) -> AsyncIterator[World]:
+    nc = await connect(nats_url("operator"), "operator")
+    async with aiohttp.ClientSession() as session:
+        world = World(nc, ObjectStore(session, Signer.of(s3)), session, sandbox, f"t-{new_id('x')[2:]}")
+        await world.bring(person_jpeg(), garment_png())
+        yield world
+    await drain(nc)
+
+
+@dataclass
+class Replica:
+    """One process of the service, in this one."""
+
+    stack: AsyncExitStack
+    url: str
+
+    async def stop(self) -> None:
+        await self.stack.aclose()
+
+
+@pytest.fixture
+async def start(
+    database_url: str, nats_url: Callable[[str], str], s3_server: Any, perfect_server: Any, world: World
+) -> AsyncIterator[Callable[..., Awaitable[Replica]]]:
+    """Starts the service as its process does, its webhook's address known to the vendor; twice for two replicas."""
+    async with AsyncExitStack() as stacks:
+        addresses: list[str] = []
+
+        async def start(**settings: Any) -> Replica:
+            stack = await stacks.enter_async_context(AsyncExitStack())
+            values = {
+                **s3_server.env("perfect-adapter"),
+                **perfect_server.env(),
+                "database_url": database_url,
+                "nats_url": nats_url("perfect-adapter"),
+                "PERFECT_PACE_PER_S": 0,
+                **settings,
+            }
+            readiness, stopping = Readiness(), asyncio.Event()
+            background = Background(stack, stopping.set)
+            app = make_http_app("perfect-adapter", readiness)
+            await build(Process(Settings(**values), stack, readiness, background, app, stopping))
+            url = await _served(app, stack)
+            addresses.append(f"{url}/webhooks/perfect")
+            await world.vendor.change(webhook_urls=addresses)
+            return Replica(stack, url)
+
+        yield start
+
+
+async def _served(app: web.Application, stack: AsyncExitStack) -> str:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    return f"http://127.0.0.1:{port}"
+
+
+class Wire:
+    """A line to the vendor that can be cut: until `open`, connections are refused."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target.removeprefix("http://").split(":")
+        self._pipes: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.port = free_port()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._join, "127.0.0.1", self.port)
+
+    async def close(self) -> None:
+        if self._server:
+            self._server.close()
+        for pipe in self._pipes:
+            pipe.cancel()
+        await asyncio.gather(*self._pipes, return_exceptions=True)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(self._target[0], int(self._target[1]))
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            task = asyncio.create_task(_pipe(source, sink))
+            self._pipes.add(task)
+            task.add_done_callback(self._pipes.discard)
+
+
+async def _pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    try:
+        while data := await source.read(1 << 16):
+            sink.write(data)
+            await sink.drain()
+    except ConnectionError:
+        return
+    finally:
+        sink.close()
+
+
+@pytest.fixture
+async def wire(perfect_server: Any) -> AsyncIterator[Wire]:
+    wire = Wire(perfect_server.url)
+    yield wire
+    await wire.close()
+
+
+@pytest.fixture
+def secret(perfect_server: Any) -> str:
+    """What the vendor signs its webhooks with."""
+    return str(perfect_server.webhook_secret)

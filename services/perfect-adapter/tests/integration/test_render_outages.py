@@ -1,0 +1,80 @@
+"""A database that goes away while the vendor answers: what the vendor said is not lost with it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+from closet_chassis.postgres import Pool
+from closet_messaging.handling import handle
+from closet_messaging.unit import Tx, transaction
+from perfect_adapter.domain.quota import Budget
+from perfect_adapter.ports import Created
+from perfect_adapter.store import ledger
+from perfect_adapter.subscriptions import subscriptions
+from perfect_adapter.worker import lane
+from perfect_adapter.worker.lane import KeyLane
+from perfect_adapter.worker.submit import Submitter
+
+
+class Nobody:
+    def offer(self, rows: Any) -> None:
+        """Leave them to the sweeper."""
+
+
+class Vendor:
+    """Takes every order."""
+
+    def __init__(self) -> None:
+        self.orders = 0
+
+    async def create(self, *_: Any) -> Created:
+        self.orders += 1
+        return Created(f"task-{self.orders}")
+
+
+class Signer:
+    def get_url(self, *_: Any) -> str:
+        return "https://storage.example/picture"
+
+
+class Database:
+    """Loses its connection at the end of a transaction, as often as it is told to; the last time after the commit."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.lost = 0
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Tx]:
+        if self.lost > 1:
+            self.lost -= 1
+            raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+        async with transaction(self.pool, Nobody()) as tx:
+            yield tx
+        if self.lost:
+            self.lost -= 1
+            raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+async def test_a_task_that_exists_is_known_when_the_database_is_back(
+    world: Any, pool: Pool, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    monkeypatch.setattr(lane, "WRITE_AGAIN_S", 0.01)
+    database, vendor = Database(pool), Vendor()
+    key_lane = KeyLane(database.begin, "key-outage", Budget(0, 300, 0))
+    ports: tuple[Any, Any] = vendor, Signer()
+    submitter = Submitter(key_lane, *ports, 30, lambda: None)
+    async with database.begin() as tx:
+        await ledger.open_lane(tx.conn, key_lane.name)
+    await handle(pool, Nobody(), subscriptions(lambda: None), [world.dispatched()])
+    [render] = (await submitter.claim(1)).items
+
+    database.lost = lost
+    await submitter.work(render)
+    row = await pool.fetchrow("SELECT state, task_id FROM renders")
+    assert tuple(row or ()) == ("running", "task-1")
+    assert vendor.orders == 1
+    assert await pool.fetchval("SELECT count(*) FROM outbox") == 1
