@@ -1,0 +1,13 @@
+"""`python -m kiosk_gateway` runs the service; with a verb, does what an operator asks."""
+
+import sys
+
+from closet_chassis.lifecycle import run
+from closet_contracts.nouns import Service
+
+from kiosk_gateway.admin import main
+from kiosk_gateway.app import build
+from kiosk_gateway.settings import Settings
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]) if sys.argv[1:] else run(Service.KIOSK_GATEWAY, Settings, build))

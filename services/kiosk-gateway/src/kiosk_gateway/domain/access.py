@@ -1,0 +1,32 @@
+"""Who speaks, and what they may do."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """What an access token allows."""
+
+    GENERATE = "generate"
+    JOBS_READ = "jobs:read"
+    CONSENT = "consent"
+    BALANCE_READ = "balance:read"
+
+
+ALL_SCOPES = tuple(Scope)
+AUDIENCE = "closet-api"
+ACCESS_TTL_S = 15 * 60
+REFRESH_TTL_S = 7 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A tenant's user, as an access token names them."""
+
+    tenant: str
+    user: str
+
+
+def account_of(tenant: str) -> str:
+    """The credit account that a tenant's jobs are paid from."""
+    return f"tenant:{tenant}"

@@ -1,0 +1,104 @@
+"""What a job looks like from outside, and what each fact changes about it.
+
+Every change is monotonic: progress and attempts only grow, a job ends once. So facts may come late, twice or in
+another order, and the job looks the same in the end.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from closet_contracts.credit import CreditCaptured, CreditDenied, CreditHeld, CreditReleased
+from closet_contracts.envelope import EventData
+from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobDispatched, JobExpired, JobFailed
+from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
+from closet_contracts.upload import Asset, UploadReady, UploadRejected
+
+
+class Status(StrEnum):
+    """Where a job stands. The last four are ends."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+ENDS = frozenset(Status) - {Status.QUEUED, Status.PROCESSING}
+JobFact = (
+    JobAccepted
+    | JobDispatched
+    | JobCompleted
+    | JobFailed
+    | JobCancelled
+    | JobExpired
+    | UploadReady
+    | UploadRejected
+    | CreditHeld
+    | CreditDenied
+    | CreditCaptured
+    | CreditReleased
+    | RenderStarted
+    | RenderSucceeded
+    | RenderFailed
+)  # fmt: skip  one line per noun
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a fact changes. None and 0 leave things as they are; `part` tells facts of one type and job apart."""
+
+    part: str = ""
+    status: Status | None = None
+    progress: int = 0
+    attempts: int = 0
+    version: int = 0
+    results: tuple[Asset, ...] | None = None
+    credits_charged: int | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the job is over."""
+        return self.status in ENDS
+
+
+def change_of(fact: JobFact) -> Change:
+    """What `fact` changes about its job."""
+    return _CHANGES[type(fact)](fact)
+
+
+def _unfinished(fact: JobFailed | JobCancelled | JobExpired, status: Status) -> Change:
+    return Change(
+        status=status,
+        attempts=fact.attempts,
+        version=fact.version,
+        error_code=fact.code,
+        error_message=fact.message,
+    )
+
+
+# Progress is in percent: how much of the usual time has passed once the fact is known.
+_CHANGES: Mapping[type[EventData], Callable[[Any], Change]] = {
+    JobAccepted: lambda fact: Change(progress=5, version=fact.version),
+    UploadReady: lambda fact: Change(part=fact.upload_id, progress=10),
+    UploadRejected: lambda fact: Change(part=fact.upload_id),
+    CreditHeld: lambda _: Change(progress=10),
+    CreditDenied: lambda _: Change(),
+    JobDispatched: lambda fact: Change(str(fact.attempt), progress=20, attempts=fact.attempt, version=fact.version),
+    RenderStarted: lambda fact: Change(str(fact.attempt), status=Status.PROCESSING, progress=30),
+    RenderSucceeded: lambda fact: Change(str(fact.attempt), progress=95),
+    RenderFailed: lambda fact: Change(str(fact.attempt)),
+    JobCompleted: lambda fact: Change(
+        status=Status.COMPLETED, progress=100, attempts=fact.attempts, version=fact.version, results=fact.results
+    ),
+    JobFailed: lambda fact: _unfinished(fact, Status.FAILED),
+    JobCancelled: lambda fact: _unfinished(fact, Status.CANCELLED),
+    JobExpired: lambda fact: _unfinished(fact, Status.EXPIRED),
+    CreditCaptured: lambda fact: Change(credits_charged=fact.credits),
+    CreditReleased: lambda _: Change(),
+}

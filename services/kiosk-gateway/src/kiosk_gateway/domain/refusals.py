@@ -1,0 +1,54 @@
+"""Every way in which this service says no: a stable code, a status, a sentence for a person."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One kind of problem. `retry_after_s` tells when asking again makes sense."""
+
+    code: str
+    status: int
+    sentence: str
+    retry_after_s: int | None = None
+
+
+MALFORMED_JSON = Refusal("malformed_json", 400, "The body is not JSON.")
+INVALID_IDEMPOTENCY_KEY = Refusal(
+    "invalid_idempotency_key", 400, "An Idempotency-Key is 1 to 255 visible ASCII characters."
+)
+INVALID_CURSOR = Refusal("invalid_cursor", 400, "This cursor is not one that was given out here.")
+INVALID_LAST_EVENT_ID = Refusal("invalid_last_event_id", 400, "Last-Event-ID is not one that was given out here.")
+INVALID_API_KEY = Refusal("invalid_api_key", 401, "This API key is not known.")
+INVALID_TOKEN = Refusal("invalid_token", 401, "The access token is missing, not ours, or has expired.")
+INVALID_REFRESH_TOKEN = Refusal("invalid_refresh_token", 401, "This refresh token is not known or has expired.")
+REFRESH_TOKEN_REUSED = Refusal(
+    "refresh_token_reused", 401, "This refresh token was used before, so its whole session has been ended."
+)
+INSUFFICIENT_CREDITS = Refusal("insufficient_credits", 402, "There are not enough credits for this picture.")
+INSUFFICIENT_SCOPE = Refusal("insufficient_scope", 403, "The access token does not allow this.")
+CONSENT_REQUIRED = Refusal(
+    "consent_required", 403, "The person has not consented to the version of the terms that is in force."
+)
+JOB_NOT_FOUND = Refusal("job_not_found", 404, "There is no such job.")
+INPUT_NOT_FOUND = Refusal("input_not_found", 404, "There is no such upload.")
+ASSET_NOT_FOUND = Refusal("asset_not_found", 404, "There is no such picture.")
+UPLOAD_TOO_LARGE = Refusal("upload_too_large", 413, "A picture may have at most 10 MB.")
+BODY_TOO_LARGE = Refusal("body_too_large", 413, "The body is larger than this address takes.")
+UNSUPPORTED_MEDIA_TYPE = Refusal("unsupported_media_type", 415, "The body has to be application/json.")
+UNSUPPORTED_CONTENT_TYPE = Refusal("unsupported_content_type", 415, "Only JPEG, PNG and WebP pictures can be uploaded.")
+INVALID_REQUEST = Refusal("invalid_request", 422, "The request is not as it should be.")
+IDEMPOTENCY_KEY_REUSED = Refusal(
+    "idempotency_key_reused", 422, "This Idempotency-Key was used before, for another request."
+)
+UNKNOWN_CONSENT_VERSION = Refusal(
+    "unknown_consent_version", 422, "Consent can only be given to the version of the terms that is in force."
+)
+UNPRICEABLE = Refusal("unpriceable", 422, "There is no price for this.")
+INTERNAL = Refusal("internal", 500, "Something went wrong on our side.")
+UNAVAILABLE = Refusal("unavailable", 503, "A part of the service is away for the moment. Please try again.", 1)
+OVERLOADED = Refusal("overloaded", 503, "More requests are waiting than can be taken. Please try again.", 1)
+
+TAKING_A_BODY = (MALFORMED_JSON, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST)
+IDEMPOTENT = (INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_REUSED)
+ALWAYS = (INTERNAL, UNAVAILABLE)

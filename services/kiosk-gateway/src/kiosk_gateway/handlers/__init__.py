@@ -1,0 +1,1 @@
+"""What requests and events do: one module per concern."""

@@ -1,0 +1,1 @@
+"""The gateway's tables: functions over a connection, one module per concern."""

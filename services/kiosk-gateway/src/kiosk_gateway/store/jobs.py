@@ -1,0 +1,156 @@
+"""Reading jobs."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from asyncpg import Record
+from closet_contracts.upload import Asset
+from closet_messaging.unit import Connection
+
+from kiosk_gateway.domain.jobs import ENDS, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a job's timeline."""
+
+    seq: int
+    type: str
+    service: str
+    at: datetime
+    status: Status
+    progress: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as the read model holds it. `events` counts its lines, so it grows with every change."""
+
+    job_id: str
+    tenant: str
+    user: str
+    kind: str
+    status: Status
+    progress: int
+    attempts: int
+    credits: int
+    usd_cents: int
+    credits_charged: int | None
+    results: tuple[Asset, ...]
+    error_code: str | None
+    error_message: str | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+    cancel_requested_at: datetime | None
+    events: int
+    timeline: tuple[Line, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job is over."""
+        return self.status in ENDS
+
+
+_COLUMNS = """
+    job_id, tenant_id, user_id, kind, status, progress, attempts, credits, usd_cents, credits_charged, results,
+    error_code, error_message, created_at, updated_at, ended_at, cancel_requested_at, events
+"""
+
+
+# Row by row and by key, for the same reason as in `intake`.
+READ = f"""
+    SELECT {_COLUMNS}, (
+        SELECT jsonb_agg(jsonb_build_array(seq, type, service, at, e.status, e.progress) ORDER BY seq)
+        FROM job_events e WHERE e.job_id = found.job_id
+    ) AS timeline
+    FROM unnest($1::text[]) AS asked (id)
+    CROSS JOIN LATERAL (SELECT * FROM jobs j WHERE j.job_id = asked.id LIMIT 1) found
+"""  # noqa: S608  constants
+
+
+async def read(conn: Connection, job_ids: Collection[str]) -> dict[str, Job]:
+    """The jobs that exist, with their timelines, from one snapshot."""
+    rows = await conn.fetch(READ, list(job_ids))
+    return {row["job_id"]: _job(row, row["timeline"] or ()) for row in rows}
+
+
+async def page(  # noqa: PLR0913  what a page depends on
+    conn: Connection, tenant: str, user: str, *, before: str | None, status: Status | None, limit: int
+) -> list[Job]:
+    """A user's jobs without timelines, newest first, older than `before`."""
+    rows = await conn.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM jobs
+        WHERE tenant_id = $1 AND user_id = $2
+            AND ($3::text IS NULL OR job_id < $3) AND ($4::text IS NULL OR status = $4)
+        ORDER BY job_id DESC LIMIT $5
+        """,  # noqa: S608  a constant
+        tenant,
+        user,
+        before,
+        status,
+        limit,
+    )
+    return [_job(row) for row in rows]
+
+
+async def note_cancel(conn: Connection, job_id: str, tenant: str, user: str) -> bool | None:
+    """Note that its owner gives the job up. True if that is news, False if not, None if there is no such job."""
+    job = await conn.fetchrow(
+        """
+        SELECT ended_at, cancel_requested_at FROM jobs
+        WHERE job_id = $1 AND tenant_id = $2 AND user_id = $3 FOR UPDATE
+        """,
+        job_id,
+        tenant,
+        user,
+    )
+    if job is None or job["ended_at"] or job["cancel_requested_at"]:
+        return None if job is None else False
+    await conn.execute("UPDATE jobs SET cancel_requested_at = now() WHERE job_id = $1", job_id)
+    return True
+
+
+async def median_duration(conn: Connection, kind: str) -> float | None:
+    """Seconds that the last completed jobs of a kind took, the median; None if there are none."""
+    seconds: float | None = await conn.fetchval(
+        """
+        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM ended_at - created_at)::float8)
+        FROM (SELECT ended_at, created_at FROM jobs
+              WHERE kind = $1 AND status = 'completed' ORDER BY ended_at DESC LIMIT 50) recent
+        """,
+        kind,
+    )
+    return seconds
+
+
+def _job(row: Record, timeline: Sequence[Sequence[Any]] = ()) -> Job:
+    return Job(
+        job_id=row["job_id"],
+        tenant=row["tenant_id"],
+        user=row["user_id"],
+        kind=row["kind"],
+        status=Status(row["status"]),
+        progress=row["progress"],
+        attempts=row["attempts"],
+        credits=row["credits"],
+        usd_cents=row["usd_cents"],
+        credits_charged=row["credits_charged"],
+        results=tuple(Asset.model_validate(each) for each in row["results"] or ()),
+        error_code=row["error_code"],
+        error_message=row["error_message"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        ended_at=row["ended_at"],
+        cancel_requested_at=row["cancel_requested_at"],
+        events=row["events"],
+        timeline=tuple(map(_line, timeline)),
+    )
+
+
+def _line(values: Sequence[Any]) -> Line:
+    seq, event_type, service, at, status, progress = values
+    return Line(seq, event_type, service, datetime.fromisoformat(at), Status(status), progress)

@@ -1,0 +1,52 @@
+"""Writing the read model of jobs: one statement per fact, the same for all, so that locks are taken in one order."""
+
+from datetime import datetime
+
+from closet_messaging.unit import Tx
+
+from kiosk_gateway.domain.jobs import Change
+
+# A fact that the timeline holds, or a second end, changes nothing. The row's lock numbers the timeline: a line with a
+# higher number is never visible before one with a lower, so a reader may resume after the last number it saw.
+APPLY = """
+    WITH job AS (
+        UPDATE jobs SET
+            events = events + 1,
+            status = CASE WHEN ended_at IS NULL THEN coalesce($6, status) ELSE status END,
+            progress = greatest(progress, $7),
+            attempts = greatest(attempts, $8),
+            version = greatest(version, $9),
+            results = coalesce(results, $10),
+            credits_charged = coalesce(credits_charged, $11),
+            error_code = coalesce(error_code, $12),
+            error_message = coalesce(error_message, $13),
+            ended_at = CASE WHEN $14 THEN $5 ELSE ended_at END,
+            updated_at = greatest(updated_at, $5)
+        WHERE job_id = $1 AND NOT ($14 AND ended_at IS NOT NULL)
+            AND NOT EXISTS (SELECT FROM job_events e WHERE e.job_id = $1 AND e.type = $2 AND e.part = $3)
+        RETURNING events, status, progress
+    )
+    INSERT INTO job_events (job_id, seq, type, part, service, at, status, progress)
+    SELECT $1, events, $2, $3, $4, $5, status, progress FROM job
+"""
+
+
+def apply(tx: Tx, job_id: str, event_type: str, service: str, at: datetime, change: Change) -> None:  # noqa: PLR0913, PLR0917  the columns
+    """Write what a fact changes, and its line of the timeline, at the end of the unit."""
+    tx.defer(
+        APPLY,
+        job_id,
+        event_type,
+        change.part,
+        service,
+        at,
+        change.status,
+        change.progress,
+        change.attempts,
+        change.version,
+        None if change.results is None else [asset.model_dump(mode="json") for asset in change.results],
+        change.credits_charged,
+        change.error_code,
+        change.error_message,
+        change.is_end,
+    )

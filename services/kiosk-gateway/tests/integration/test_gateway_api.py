@@ -1,0 +1,107 @@
+"""Quotes, uploads, bad requests, and the description of it all."""
+
+from io import BytesIO
+from typing import Any
+
+import pytest
+from closet_messaging import rpc
+from kiosk_gateway import worker
+from kiosk_gateway.worker import keep_house
+
+
+async def test_an_estimate_is_billings_quote(replica: Any) -> None:
+    api = await (await replica()).user()
+    body = (await api.post("/gen/estimate", {"type": "tryon", "size": {"width": 2048, "height": 1536}}, key="any")).body
+    assert (body["credits"], body["usd"], body["balance"], body["sufficient"]) == (8, "0.80", 3, False)
+    odd = await (await replica()).user("unpriceable")
+    refused = await odd.post("/gen/estimate", {"type": "tryon"})
+    assert (refused.status, refused.code) == (422, "unpriceable")
+
+
+async def test_who_cannot_ask_says_so(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    api = await (await replica()).user()
+
+    async def nobody(*_: Any, **__: Any) -> None:
+        raise rpc.RpcUnavailable("no responders")
+
+    monkeypatch.setattr(rpc, "ask", nobody)
+    for path, body in (
+        ("/gen/estimate", {"type": "tryon"}),
+        ("/gen/upload-url", {"filename": "a", "contentType": "image/png"}),
+    ):
+        refused = await api.post(path, body)
+        assert (refused.status, refused.code, refused.headers["Retry-After"]) == (503, "unavailable", "1")
+
+
+async def test_an_upload_is_a_picture_of_bounded_size(replica: Any) -> None:
+    api = await (await replica()).user()
+    asked = {"filename": "../../me.png", "contentType": "image/png"}
+    ticket = (await api.post("/gen/upload-url", asked)).body
+    assert ticket["key"] == f"tenant/acme/uploads/{ticket['uploadId']}"
+    assert ticket["method"] == "PUT"
+    for change, status, code in (
+        ({"contentType": "text/html"}, 415, "unsupported_content_type"),
+        ({"size": 10 * 1024 * 1024 + 1}, 413, "upload_too_large"),
+        ({"size": 0}, 422, "invalid_request"),
+        ({"sha256": "x"}, 422, "invalid_request"),
+        ({"bucket": "mine"}, 422, "invalid_request"),
+    ):
+        refused = await api.post("/gen/upload-url", {**asked, **change})
+        assert (refused.status, refused.code) == (status, code)
+
+
+async def test_what_is_no_request_is_refused_without_an_echo(replica: Any) -> None:
+    api = await (await replica()).user()
+    good = {"personKey": "p", "itemKey": "i"}
+    for change in ({"category": "hat"}, {"variants": 9}, {"size": {"width": 1, "height": 1}}, {"personKey": "x" * 300}):
+        refused = await api.post("/gen/tryon", {**good, **change})
+        assert (refused.status, refused.code) == (422, "invalid_request")
+        assert "hat" not in str(refused.body)
+    assert (
+        await api.call("POST", "/api/gen/tryon", raw=b"{", Content_Type="application/json")
+    ).code == "malformed_json"
+    assert (await api.call("POST", "/api/gen/tryon", raw=b"{}", Content_Type="text/plain")).status == 415
+    too_much = await api.call("POST", "/api/gen/tryon", raw=BytesIO(b" " * (1 << 21)), Content_Type="application/json")
+    assert (too_much.status, too_much.code) == (413, "body_too_large")
+
+
+async def test_the_description_and_its_page_are_served(replica: Any) -> None:
+    instance = await replica()
+    api = await instance.user()
+    assert (await api.call("GET", "/openapi.json")).body["openapi"] == "3.1.0"
+    page = await api.call("GET", "/docs")
+    assert b"POST /api/gen/tryon" in page.body
+    ready = await api.call("GET", "/readyz")
+    assert {"database", "bus", "consumers", "prices"} <= set(ready.body["checks"])
+    metrics = await api.call("GET", "/metrics")
+    assert b"closet_intake_batch_size" in metrics.body
+
+
+async def test_housekeeping_forgets_what_is_past_its_time(replica: Any, pool: Any) -> None:
+    api = await (await replica()).user()
+    await api.post("/consent", {"given": True}, key="old")
+    await pool.execute("UPDATE idempotency SET created_at = now() - interval '25 hours'")
+    await pool.execute("UPDATE sessions SET created_at = now() - interval '8 days'")
+    await pool.execute("UPDATE refresh_tokens SET expires_at = now() - interval '1 day'")
+    await api.post("/consent", {"given": True}, key="young")
+    tokens = await api.post("/auth/token", {"userId": "u-1"}, Authorization="Bearer clk_acme_0123456789abcdefghij")
+    assert tokens.status == 200
+    assert not await keep_house(pool)
+    assert [row["key"] for row in await pool.fetch("SELECT key FROM idempotency")] == ["young"]
+    assert await pool.fetchval("SELECT count(*) FROM sessions") == 1
+    assert await pool.fetchval("SELECT count(*) FROM refresh_tokens") == 1
+
+
+async def test_housekeeping_goes_by_groups(pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await pool.execute(
+        """
+        INSERT INTO idempotency (tenant_id, user_id, key, fingerprint, created_at)
+        SELECT 'acme', 'u-1', 'key-' || n, '', now() - interval '2 days' FROM generate_series(1, 5) n
+        """
+    )
+    monkeypatch.setattr(worker, "AT_ONCE", 2)
+    left = []
+    while await keep_house(pool):
+        left.append(await pool.fetchval("SELECT count(*) FROM idempotency"))
+    assert left == [3, 1]
+    assert await pool.fetchval("SELECT count(*) FROM idempotency") == 0
