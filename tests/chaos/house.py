@@ -1,0 +1,198 @@
+"""The five services in one process and without a bus: their handlers, their databases, their workers' steps."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import aiohttp
+import billing_meter.settings
+import billing_meter.subscriptions
+import job_orchestrator.settings
+import job_orchestrator.subscriptions
+import kiosk_gateway.subscriptions
+import perfect_adapter.subscriptions
+import upload_signer.subscriptions
+from aiohttp import web
+from billing_meter.store import PriceBooks
+from closet_chassis.batching import Batcher
+from closet_chassis.lanes import Claimed
+from closet_chassis.postgres import Pool, close_pool, create_pool
+from closet_contracts.nouns import Service
+from closet_devstack.servers.perfect import PerfectServer
+from closet_devstack.servers.s3 import S3Server
+from closet_messaging.handling import Handlers
+from closet_messaging.unit import Begin, OutboxRow, Tx, transaction
+from closet_storage.objects import ObjectStore, open_store
+from closet_storage.pool import PicturePool
+from closet_storage.signing import Signer
+from job_orchestrator.worker import expire_due
+from kiosk_gateway.handlers.intake import Intake
+from kiosk_gateway.handlers.pace import Pace
+from kiosk_gateway.handlers.uploads import Uploads
+from kiosk_gateway.handlers.waiting import Doorbell, Waiters
+from perfect_adapter.adapters.downloads import Downloads
+from perfect_adapter.adapters.perfect import Perfect
+from perfect_adapter.adapters.signatures import Mailbox
+from perfect_adapter.domain.quota import Budget
+from perfect_adapter.handlers import keep_webhooks
+from perfect_adapter.http import PATH, add_routes
+from perfect_adapter.store import ledger
+from perfect_adapter.worker.collect import Collector
+from perfect_adapter.worker.lane import KeyLane
+from perfect_adapter.worker.results import Results
+from perfect_adapter.worker.submit import Submitter
+from perfect_adapter.worker.sweep import Sweeper
+from upload_signer.worker import Checker
+
+CONSENT_VERSION = "v2.0"
+NO_BUS = "nats://nowhere"
+LIVES_S = 900
+LOOK_AFTER_S = 1.0
+WIDTH = 8
+UNLIMITED = Budget(calls=0, window_s=300, pace=0)
+
+Pools = Mapping[Service, Pool]
+Step = Callable[[], Awaitable[bool]]
+
+
+def packages(service: Service) -> tuple[str, str]:
+    """Whose migrations its database needs."""
+    return "closet_messaging", service.value.replace("-", "_")
+
+
+class Worker(Protocol):
+    """What a lane is made of."""
+
+    async def claim(self, limit: int) -> Claimed[Any]: ...
+
+    async def work(self, item: Any) -> None: ...
+
+
+class _NoRelay:
+    """Nothing is published: what was emitted stays in the outboxes, where the man in the middle finds it."""
+
+    def offer(self, rows: Sequence[OutboxRow]) -> None: ...
+
+
+RELAY = _NoRelay()
+
+
+@dataclass(frozen=True)
+class House:
+    """The services, ready to be given events and to be told to work.
+
+    `late_intake` takes requests whose deadline is over at once. `before_vendor` are the steps of the workers that need
+    no vendor, `at_vendor` those of perfect-adapter; each tells whether there was something to do.
+    """
+
+    pools: Pools
+    handlers: Mapping[Service, Handlers]
+    intake: Intake
+    late_intake: Intake
+    uploads: Uploads
+    objects: ObjectStore
+    before_vendor: Sequence[Step]
+    at_vendor: Sequence[Step]
+    webhook_url: str
+
+    def transaction(self, service: Service) -> AbstractAsyncContextManager[Tx]:
+        """A unit of work in that service's database."""
+        return transaction(self.pools[service], RELAY)
+
+    def begin(self, service: Service) -> Begin:
+        """What opens one."""
+        return partial(self.transaction, service)
+
+
+@asynccontextmanager
+async def open_house(urls: Mapping[Service, str], s3: S3Server, vendor: PerfectServer) -> AsyncIterator[House]:
+    """Put the services together as their `app.build` does, on these databases."""
+    async with AsyncExitStack() as stack:
+        pools = {service: await _open_pool(stack, url) for service, url in urls.items()}
+        begin = {service: partial(transaction, pool, RELAY) for service, pool in pools.items()}
+        checker = await _checker(stack, begin[Service.UPLOAD_SIGNER], s3)
+        at_vendor = await _at_vendor(stack, begin[Service.PERFECT_ADAPTER], s3, vendor)
+        gateway = begin[Service.KIOSK_GATEWAY]
+        yield House(
+            pools=pools,
+            handlers=_handlers(urls),
+            intake=Intake(gateway, Pace(), CONSENT_VERSION, LIVES_S),
+            late_intake=Intake(gateway, Pace(), CONSENT_VERSION, 0),
+            uploads=Uploads(gateway),
+            objects=await stack.enter_async_context(open_store(Signer.of(s3.access()))),
+            before_vendor=(partial(_round, checker), partial(_reap, begin[Service.JOB_ORCHESTRATOR])),
+            at_vendor=at_vendor,
+            webhook_url=await _webhook_endpoint(stack, begin[Service.PERFECT_ADAPTER], vendor),
+        )
+
+
+def _handlers(urls: Mapping[Service, str]) -> Mapping[Service, Handlers]:
+    """Every service's own table; the wakes of its workers lead nowhere."""
+
+    billing = billing_meter.settings.Settings(database_url=urls[Service.BILLING_METER], nats_url=NO_BUS)
+    orchestrator = job_orchestrator.settings.Settings(database_url=urls[Service.JOB_ORCHESTRATOR], nats_url=NO_BUS)
+    return {
+        Service.UPLOAD_SIGNER: upload_signer.subscriptions.subscriptions(_asleep),
+        Service.JOB_ORCHESTRATOR: job_orchestrator.subscriptions.subscriptions(orchestrator),
+        Service.PERFECT_ADAPTER: perfect_adapter.subscriptions.subscriptions(_asleep),
+        Service.BILLING_METER: billing_meter.subscriptions.subscriptions(billing, PriceBooks()),
+        Service.KIOSK_GATEWAY: kiosk_gateway.subscriptions.subscriptions(Doorbell(Waiters())),
+    }
+
+
+def _asleep() -> None: ...
+
+
+async def _open_pool(stack: AsyncExitStack, url: str) -> Pool:
+    pool = await create_pool(url, 10)
+    stack.push_async_callback(close_pool, pool)
+    return pool
+
+
+async def _checker(stack: AsyncExitStack, begin: Begin, s3: S3Server) -> Checker:
+    objects = await stack.enter_async_context(open_store(Signer.of(s3.access(Service.UPLOAD_SIGNER)), "AES256"))
+    return Checker(begin, objects, await stack.enter_async_context(PicturePool()))
+
+
+async def _at_vendor(stack: AsyncExitStack, begin: Begin, s3: S3Server, vendor: PerfectServer) -> Sequence[Step]:
+    account = vendor.env()
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    downloads = Downloads(session, frozenset({account["PERFECT_RESULT_HOSTS"]}), insecure=True)
+    perfect = Perfect(session, account["PERFECT_BASE"], account["PERFECT_API_KEY"], 30, downloads)
+    signer = Signer.of(s3.access(Service.PERFECT_ADAPTER))
+    objects = await stack.enter_async_context(open_store(signer, "AES256"))
+    results = Results(perfect, objects, await stack.enter_async_context(PicturePool()))
+    lane = KeyLane(begin, "chaos", UNLIMITED)
+    async with begin() as tx:
+        await ledger.open_lane(tx.conn, lane.name)
+    submitter = Submitter(lane, perfect, signer, LOOK_AFTER_S, _asleep)
+    collector = Collector(lane, perfect, results, LOOK_AFTER_S)
+    sweeper = Sweeper(begin, UNLIMITED.window_s)
+    return partial(_round, submitter), partial(_round, collector), sweeper.step
+
+
+async def _webhook_endpoint(stack: AsyncExitStack, begin: Begin, vendor: PerfectServer) -> str:
+    """Where the vendor may tell of its tasks' ends; returns the URL."""
+    app = web.Application()
+    add_routes(app, Mailbox([vendor.webhook_secret]), Batcher(partial(keep_webhooks, begin, _asleep)))
+    runner = web.AppRunner(app)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    return f"http://127.0.0.1:{port}{PATH}"
+
+
+async def _round(worker: Worker) -> bool:
+    """Claim what is due and do it, as a lane would."""
+    claimed = await worker.claim(WIDTH)
+    await asyncio.gather(*(worker.work(item) for item in claimed.items))
+    return bool(claimed.items)
+
+
+async def _reap(begin: Begin) -> bool:
+    return await expire_due(begin) is True

@@ -1,0 +1,60 @@
+"""All that was ever told is told again, twice and in disorder, to services that have handled it: nothing changes."""
+
+import random
+from collections.abc import AsyncIterator
+
+import pytest
+from closet_client import ClosetClient
+from closet_contracts.catalog import STREAMS
+from closet_devstack import samples
+from closet_devstack.stack import Stack, StackOptions
+from closet_devstack.tenants import make_tenant
+from closet_devstack.testing import eventually
+
+from tests.chaos import books
+from tests.chaos.crowd import crowd_of
+from tests.chaos.operating import Operator, logs_kept, operating
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[Stack]:
+    async with Stack(StackOptions(durable=False, sandbox=["--latency-ms", "50"])) as stack:
+        await stack.start_services()
+        yield stack
+
+
+async def test_what_is_published_again_changes_nothing(stack: Stack) -> None:
+    tenant = await make_tenant(stack, "again", 1000)
+    with logs_kept(stack, "again"):
+        async with crowd_of(stack, tenant) as crowd, operating(stack) as operator:
+            nobody = await crowd.client.upload(samples.blank_jpeg())
+            jobs = [await crowd.ask(f"request-{number}") for number in range(3)]
+            jobs.append((await crowd.client.try_on(nobody, crowd.garment)).job_id)
+            await _cancel(crowd.client, await crowd.ask("regretted"))
+            ends = [(await crowd.client.wait(job_id)).status for job_id in jobs]
+            assert ends == ["completed", "completed", "completed", "failed"]
+            found = await eventually(operator.at_rest, timeout=30)
+            before, calls = await operator.everything(), await stack.vendor.stats()
+
+            told = await _tell_everything_again(operator, random.Random(1))
+
+            assert told == 2 * len(found.events) > 100
+            await eventually(operator.at_rest, timeout=30)
+            assert await operator.everything() == before
+            assert await stack.vendor.stats() == calls
+            assert await operator.letters() == []
+            assert books.contradictions(found) == []
+
+
+async def _cancel(client: ClosetClient, job_id: str) -> None:
+    await client.cancel(job_id)
+    await client.wait(job_id)
+
+
+async def _tell_everything_again(operator: Operator, dice: random.Random) -> int:
+    """Publish each event of each stream twice more, under fresh message ids; returns how many that were."""
+    messages = 2 * [message for stream in STREAMS for message in await operator.messages(stream)]
+    dice.shuffle(messages)
+    for message in messages:
+        await operator.publish(message.subject, message.data)
+    return len(messages)
