@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from billing_meter.domain import Grant
 from billing_meter.handlers import grant_credits, publish_prices
-from closet_contracts.generation import TryOn
 from closet_contracts.nouns import Service
+from closet_contracts.work import TryOn
 from closet_devstack import samples
 from closet_devstack.sandbox.perfect.remote import Remote
 from closet_storage.keys import upload_key

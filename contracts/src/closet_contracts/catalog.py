@@ -20,8 +20,8 @@ from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobDis
 from closet_contracts.model import Model
 from closet_contracts.nouns import OWNERS, Service, noun_of
 from closet_contracts.person import PersonConsentGiven, PersonConsentWithdrawn
-from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
-from closet_contracts.rpc import QuotePrice, ReadLedger, Request, SignGet, SignPut
+from closet_contracts.render import RenderCapacityChanged, RenderFailed, RenderStarted, RenderSucceeded
+from closet_contracts.rpc import ListTemplates, QuotePrice, ReadLedger, Request, SignGet, SignPut
 from closet_contracts.upload import UploadReady, UploadRejected
 
 _S, _O, _P, _B, _G = Service
@@ -46,6 +46,7 @@ EVENTS: dict[type[EventData], frozenset[Service]] = {
     RenderStarted: frozenset({_O, _G}),
     RenderSucceeded: frozenset({_O, _G}),
     RenderFailed: frozenset({_O, _G}),
+    RenderCapacityChanged: frozenset({_G}),
     PersonConsentGiven: frozenset(),
     PersonConsentWithdrawn: frozenset({_O}),
 }
@@ -58,6 +59,7 @@ REQUESTS: dict[type[Request[Model]], frozenset[str]] = {
     SignPut: frozenset({_G}),
     SignGet: frozenset({_G}),
     QuotePrice: frozenset({_G}),
+    ListTemplates: frozenset({_G}),
     ReadLedger: frozenset({OPERATOR}),
 }
 """Request -> those who may ask it; the service in its subject answers."""

@@ -25,11 +25,15 @@ class PriceBook(Model):
 
 
 class Chargeable(Model):
-    """What a price depends on. `pixels` is 0 where no size was asked for; `units` counts variants or batch items."""
+    """What a price depends on. `pixels` is 0 where no size was asked for; `units` counts variants or batch items.
+
+    `pixels_each` says it for each of a batch's items, whose sizes may differ.
+    """
 
     kind: Kind
     units: Annotated[int, Field(ge=1)] = 1
     pixels: Annotated[int, Field(ge=0)] = 0
+    pixels_each: tuple[Annotated[int, Field(ge=0)], ...] = ()
 
 
 class Price(Model):
@@ -54,8 +58,11 @@ def price(book: PriceBook, item: Chargeable) -> Price:
         raise Unpriceable(f"the price book has no price for {item.kind}")
     if item.kind != "batch" and item.units > book.max_variants:
         raise Unpriceable(f"at most {book.max_variants} variants can be priced")
-    percent = book.high_resolution_percent if item.pixels > book.high_resolution_above_pixels else 100
-    credits = -(-book.credits[item.kind] * item.units * percent // 100)
+    sizes = item.pixels_each or (item.pixels,) * item.units
+    if len(sizes) != item.units:
+        raise Unpriceable("there must be a size for each of the units")
+    percent = sum(book.high_resolution_percent if size > book.high_resolution_above_pixels else 100 for size in sizes)
+    credits = -(-book.credits[item.kind] * percent // 100)
     return Price(credits=credits, usd_cents=credits * book.usd_cents_per_credit, book_version=book.version)
 
 

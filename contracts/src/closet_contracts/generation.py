@@ -2,14 +2,18 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from closet_contracts.credit import Chargeable, Price
+from closet_contracts.credit import Price
 from closet_contracts.envelope import EventData
 from closet_contracts.ids import JobId, UploadId, UserId
 from closet_contracts.model import Model
+from closet_contracts.work import MAX_ITEMS, Role, Work
+
+Item = Annotated[int, Field(ge=0, lt=MAX_ITEMS)]
+"""Which of a job's tasks, counted from 0."""
 
 
 class Priority(StrEnum):
@@ -20,52 +24,12 @@ class Priority(StrEnum):
     BATCH = "batch"
 
 
-class Category(StrEnum):
-    """Where on the body the garment is worn."""
-
-    TOP = "top"
-    BOTTOM = "bottom"
-    DRESS = "dress"
-    OUTERWEAR = "outerwear"
-    SHOES = "shoes"
-    AUTO = "auto"
-
-
-class Size(Model):
-    """A picture's size in pixels."""
-
-    width: Annotated[int, Field(ge=64, le=4096)]
-    height: Annotated[int, Field(ge=64, le=4096)]
-
-
-class TryOn(Model):
-    """A person wearing a garment. Without `size` the picture keeps the size the vendor made it in."""
-
-    kind: Literal["tryon"] = "tryon"
-    category: Category = Category.TOP
-    fit_mode: Literal["standard"] = "standard"
-    size: Size | None = None
-
-    def chargeable(self) -> Chargeable:
-        """What the price depends on."""
-        return Chargeable(kind=self.kind, pixels=self.size.width * self.size.height if self.size else 0)
-
-
-Work = TryOn  # becomes a union discriminated by `kind` when further kinds of work are made
-
-
-class Role(StrEnum):
-    """The part an input plays in the work."""
-
-    PERSON = "person"
-    GARMENT = "garment"
-
-
 class Input(Model):
-    """One picture that the work needs, by the upload that brought it."""
+    """One picture that a task of the work needs, by the upload that brought it."""
 
     role: Role
     upload_id: UploadId
+    item: Item = 0
 
 
 class GenerationRequested(EventData):
@@ -77,6 +41,8 @@ class GenerationRequested(EventData):
     work: Work
     inputs: tuple[Input, ...]
     price: Price
+    # The quote that the client agreed to; then the price is the quote's, whatever the book says meanwhile.
+    quote_id: str | None = None
     priority: Priority = Priority.INTERACTIVE
     consent_given_at: datetime
     deadline: datetime

@@ -7,10 +7,12 @@ from pydantic import Field
 
 from closet_contracts.credit import Price
 from closet_contracts.envelope import EventData
-from closet_contracts.generation import Input, Priority, Role, Work
+from closet_contracts.generation import Input, Item, Priority
 from closet_contracts.ids import JobId, UserId
 from closet_contracts.model import Model
+from closet_contracts.render import ResultFile
 from closet_contracts.upload import Asset
+from closet_contracts.work import Role, Task, Work
 
 
 class _OfJob(EventData):
@@ -30,6 +32,7 @@ class JobAccepted(_OfJob):
     work: Work
     inputs: tuple[Input, ...]
     price: Price
+    quote_id: str | None = None
     deadline: datetime
 
 
@@ -41,22 +44,33 @@ class InputAsset(Model):
 
 
 class JobDispatched(_OfJob):
-    """Inputs ready, credits held, consent still given: the picture may be made. One per attempt."""
+    """Inputs ready, credits held, consent still given: the picture may be made. One per task and attempt."""
 
     TYPE: ClassVar[str] = "closet.job.dispatched.v1"
+    item: Item = 0
     attempt: Annotated[int, Field(ge=1)]
-    work: Work
+    work: Task
     inputs: tuple[InputAsset, ...]
     priority: Priority
     deadline: datetime
 
 
+class ItemFailure(Model):
+    """A task of a job that completed without it; nothing is charged for it."""
+
+    item: Item
+    code: str
+    message: str
+    tip: str | None = None
+
+
 class JobCompleted(_OfJob):
-    """Terminal: the pictures are in the tenant's results."""
+    """Terminal: the results are in storage. Of several tasks at least one succeeded; `failures` are the rest."""
 
     TYPE: ClassVar[str] = "closet.job.completed.v1"
     kind: str
-    results: tuple[Asset, ...]
+    results: tuple[ResultFile, ...]
+    failures: tuple[ItemFailure, ...] = ()
     attempts: Annotated[int, Field(ge=1)]
     credits: Annotated[int, Field(ge=0)]
     vendor_ms: Annotated[int, Field(ge=0)]
@@ -65,6 +79,8 @@ class JobCompleted(_OfJob):
 class _Unfinished(_OfJob):
     code: str
     message: str
+    # What the person can do better, where it is the photo's fault.
+    tip: str | None = None
     attempts: Annotated[int, Field(ge=0)]
 
 

@@ -1,22 +1,38 @@
-"""One attempt at the vendor. Owned by perfect-adapter."""
+"""One attempt at one task at the vendor, and what the vendor can do now. Owned by perfect-adapter."""
 
+from datetime import datetime
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from closet_contracts.envelope import EventData
+from closet_contracts.generation import Item, Priority
 from closet_contracts.ids import JobId
-from closet_contracts.upload import Asset
+from closet_contracts.model import Model
 
 Count = Annotated[int, Field(ge=0)]
 
 
+class ResultFile(Model):
+    """A file among the tenant's results: a picture, or a document such as an analysis. `label` says what it shows."""
+
+    key: str
+    content_type: str
+    size_bytes: Annotated[int, Field(gt=0)]
+    sha256: str
+    width: Annotated[int, Field(gt=0)] | None = None
+    height: Annotated[int, Field(gt=0)] | None = None
+    item: Item = 0
+    label: str | None = None
+
+
 class _OfRender(EventData):
     job_id: JobId
+    item: Item = 0
     attempt: Annotated[int, Field(ge=1)]
 
     def aggregate(self) -> str:
-        return f"renders/{self.job_id}.{self.attempt}"
+        return f"renders/{self.job_id}.{self.item}.{self.attempt}"
 
     def correlation(self) -> str:
         return self.job_id
@@ -36,10 +52,10 @@ class _Ended(_OfRender):
 
 
 class RenderSucceeded(_Ended):
-    """The pictures are copied into the tenant's results."""
+    """The results are copied into the tenant's storage."""
 
     TYPE: ClassVar[str] = "closet.render.succeeded.v1"
-    results: tuple[Asset, ...]
+    results: Annotated[tuple[ResultFile, ...], Field(min_length=1)]
 
 
 class RenderFailed(_Ended):
@@ -48,5 +64,25 @@ class RenderFailed(_Ended):
     TYPE: ClassVar[str] = "closet.render.failed.v1"
     code: str
     message: str
+    tip: str | None = None
     retryable: bool
     vendor_code: str | None = None
+
+
+class RenderCapacityChanged(EventData):
+    """How much can be made now, from which follows what wait to expect. `per_minute` is null where nothing limits it.
+
+    `waiting` counts the tasks in the waiting room by class, `running` those at the vendor; `typical_s` is how long one
+    takes there, the median.
+    """
+
+    TYPE: ClassVar[str] = "closet.render.capacity_changed.v1"
+    available: bool
+    per_minute: Annotated[float, Field(ge=0)] | None
+    waiting: dict[Priority, Count]
+    running: Count
+    typical_s: Annotated[float, Field(ge=0)] | None = None
+    measured_at: datetime
+
+    def aggregate(self) -> str:
+        return "vendors/perfect"

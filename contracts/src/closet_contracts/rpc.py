@@ -1,7 +1,7 @@
 """Questions that one service asks another over NATS; facts travel as events, never here."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field
 
@@ -75,6 +75,32 @@ class QuotePrice(Request[Quote]):
     tenant_id: TenantId
     user_id: UserId
     item: Chargeable
+
+
+class Template(Model):
+    """A style that the vendor offers, by its id there."""
+
+    template_id: str
+    title: str
+    category: str | None = None
+    thumbnail_url: str | None = None
+
+
+class TemplatePage(Model):
+    """Some templates; `next_cursor` leads to more."""
+
+    templates: tuple[Template, ...]
+    next_cursor: str | None = None
+
+
+class ListTemplates(Request[TemplatePage]):
+    """Which templates does the vendor offer for this kind of work?"""
+
+    SUBJECT: ClassVar[str] = "closet.rpc.perfect-adapter.list_templates.v1"
+    REPLY: ClassVar[type[Model]] = TemplatePage
+    kind: Literal["hairstyle"]
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    cursor: str | None = None
 
 
 class LedgerLine(Model):

@@ -1,6 +1,6 @@
 """Closet's Python SDK. The `closet` command lives in `closet_client.cli` and is imported only by itself."""
 
-from closet_contracts.generation import Category, Size
+from closet_contracts.work import Category, Size
 
 from closet_client.client import ClosetClient
 from closet_client.errors import ApiProblem, ClosetError, NotAPicture, TransferFailed, Unreachable

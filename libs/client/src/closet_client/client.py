@@ -7,7 +7,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 import aiohttp
-from closet_contracts.generation import Category, Size
+from closet_contracts.work import Category, Size
 
 from closet_client.errors import TransferFailed
 from closet_client.follow import follow, wait

@@ -22,9 +22,10 @@ from closet_chassis.readiness import Readiness
 from closet_contracts.codec import decode, encode
 from closet_contracts.credit import CreditBalanceChanged, Price
 from closet_contracts.envelope import Event, EventData, new_event
-from closet_contracts.generation import Input, Role, Size, TryOn
+from closet_contracts.generation import Input
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobExpired, JobFailed
+from closet_contracts.work import Role, Size, TryOn
 from closet_messaging.connection import connect, drain
 from closet_messaging.handling import handle
 from closet_messaging.unit import OutboxRow, transaction

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from billing_meter.handlers import HoldMissing
 from closet_contracts.credit import CreditDenied, CreditHeld
-from closet_contracts.generation import Size
 from closet_contracts.job import JobCancelled, JobExpired, JobFailed
+from closet_contracts.work import Size
 
 
 async def test_a_paid_job(counter: Any, new_job: Any) -> None:

@@ -9,8 +9,8 @@ from closet_contracts.envelope import Event, EventData
 from closet_contracts.generation import GenerationCancelRequested, GenerationRequested
 from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobDispatched, JobExpired, JobFailed
 from closet_contracts.person import PersonConsentWithdrawn
-from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
-from closet_contracts.upload import Asset, UploadReady, UploadRejected
+from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded, ResultFile
+from closet_contracts.upload import UploadReady, UploadRejected
 from closet_messaging import outbox
 from closet_messaging.unit import Tx
 from prometheus_client import Histogram
@@ -162,7 +162,7 @@ def _note_end(tx: Tx, event: Event[Any], outcome: str, vendor_code: str | None =
     store.note_attempt(tx, ended)
 
 
-def advance(tx: Tx, row: Row, fact: Fact, cause: Event[Any] | None, *, results: tuple[Asset, ...] = ()) -> None:
+def advance(tx: Tx, row: Row, fact: Fact, cause: Event[Any] | None, *, results: tuple[ResultFile, ...] = ()) -> None:
     """Let `fact` happen to the locked job: write what changed, tell what is to be told."""
     after, news = apply(row.job, fact)
     if after is row.job:
@@ -175,7 +175,7 @@ def advance(tx: Tx, row: Row, fact: Fact, cause: Event[Any] | None, *, results: 
         _tell(tx, row, news, cause, results)
 
 
-def _tell(tx: Tx, row: Row, news: News, cause: Event[Any] | None, results: tuple[Asset, ...]) -> None:
+def _tell(tx: Tx, row: Row, news: News, cause: Event[Any] | None, results: tuple[ResultFile, ...]) -> None:
     match news:
         case Dispatch(attempt):
             store.note_attempt(tx, Attempt(row.job_id, attempt, dispatched_at=datetime.now(UTC)))
@@ -213,7 +213,7 @@ def _dispatched(row: Row) -> JobDispatched:
     )
 
 
-def _completed(row: Row, results: tuple[Asset, ...]) -> JobCompleted:
+def _completed(row: Row, results: tuple[ResultFile, ...]) -> JobCompleted:
     return JobCompleted(
         job_id=row.job_id,
         user_id=row.user_id,

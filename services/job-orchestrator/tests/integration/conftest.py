@@ -16,10 +16,11 @@ from closet_chassis.readiness import Readiness
 from closet_contracts.codec import decode, encode
 from closet_contracts.credit import CreditDenied, CreditHeld, Price
 from closet_contracts.envelope import Event, EventData, new_event
-from closet_contracts.generation import GenerationRequested, Input, Role, TryOn
+from closet_contracts.generation import GenerationRequested, Input
 from closet_contracts.ids import new_id
 from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
 from closet_contracts.upload import Asset, UploadReady
+from closet_contracts.work import Role, TryOn
 from closet_messaging.connection import connect, drain
 from closet_messaging.handling import handle
 from closet_messaging.unit import OutboxRow

@@ -22,12 +22,11 @@ from closet_chassis.readiness import Readiness
 from closet_contracts.codec import decode, encode
 from closet_contracts.credit import CreditBalanceChanged, CreditPricesPublished, PriceBook, price
 from closet_contracts.envelope import Event, EventData, new_event
-from closet_contracts.generation import TryOn
 from closet_contracts.job import JobAccepted, JobCompleted, JobFailed
 from closet_contracts.nouns import Service
-from closet_contracts.render import RenderStarted
+from closet_contracts.render import RenderStarted, ResultFile
 from closet_contracts.rpc import Quote, QuotePrice, SignedGets, SignedPut, SignGet, SignPut
-from closet_contracts.upload import Asset
+from closet_contracts.work import TryOn
 from closet_devstack.testing import eventually
 from closet_messaging import rpc
 from closet_messaging.connection import connect, drain
@@ -272,8 +271,8 @@ async def replica(
         yield start
 
 
-def asset(key: str = "tenant/acme/results/x.png") -> Asset:
-    return Asset(key=key, content_type="image/png", width=8, height=8, size_bytes=9, sha256="0" * 64)
+def asset(key: str = "tenant/acme/results/x.png") -> ResultFile:
+    return ResultFile(key=key, content_type="image/png", width=8, height=8, size_bytes=9, sha256="0" * 64)
 
 
 @dataclass

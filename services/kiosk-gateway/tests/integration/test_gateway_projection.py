@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from closet_contracts.credit import CreditCaptured, CreditDenied, CreditHeld, CreditReleased, PriceBook, price
 from closet_contracts.envelope import Event, EventData, new_event
-from closet_contracts.generation import Priority, TryOn
+from closet_contracts.generation import Priority
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted, JobCompleted, JobDispatched, JobExpired, JobFailed
 from closet_contracts.nouns import Service
 from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
 from closet_contracts.upload import Asset, UploadReady, UploadRejected
+from closet_contracts.work import TryOn
 from closet_messaging.handling import handle
 from closet_messaging.unit import OutboxRow
 from kiosk_gateway.domain.jobs import Status

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from closet_contracts.generation import Role, Work
+from closet_contracts.work import Role, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,10 @@ class DownloadRefused(Exception):
 class Vendor(Protocol):
     """Every method but `download` is one call of the vendor's quota, which its caller has charged."""
 
-    async def create(self, work: Work, inputs: Mapping[Role, str]) -> Submission:
+    async def create(self, work: Task, inputs: Mapping[Role, str]) -> Submission:
         """Order a task, once. It is billed: nobody but the caller may decide to call again."""
 
-    async def look(self, work: Work, task_id: str) -> Look:
+    async def look(self, work: Task, task_id: str) -> Look:
         """How does the task stand?"""
 
     async def download(self, url: str) -> bytes:

@@ -17,10 +17,11 @@ from closet_chassis.postgres import Pool, close_pool, create_pool
 from closet_chassis.readiness import Readiness
 from closet_contracts.codec import decode, encode
 from closet_contracts.envelope import Event, EventData, new_event
-from closet_contracts.generation import Category, Priority, Role, Size, TryOn
+from closet_contracts.generation import Priority
 from closet_contracts.ids import new_id
 from closet_contracts.job import InputAsset, JobCancelled, JobDispatched
 from closet_contracts.upload import Asset
+from closet_contracts.work import Category, Role, Size, TryOn
 from closet_devstack.ports import free_port
 from closet_devstack.samples import garment_png, person_jpeg
 from closet_devstack.sandbox.perfect.remote import Remote

@@ -4,8 +4,8 @@ import io
 from typing import Any
 
 import pytest
-from closet_contracts.generation import Size
 from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
+from closet_contracts.work import Size
 from closet_devstack.samples import blank_jpeg, garment_png
 from PIL import Image
 

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from closet_contracts.generation import Category, Role, TryOn
+from closet_contracts.work import Category, Role, TryOn
 from closet_devstack.ports import free_port
 from perfect_adapter.adapters.downloads import MAX_RESULT_BYTES, Downloads
 from perfect_adapter.adapters.perfect import Perfect

@@ -18,10 +18,11 @@ from closet_chassis.readiness import Readiness
 from closet_contracts.codec import decode, encode
 from closet_contracts.credit import Price
 from closet_contracts.envelope import Event, new_event
-from closet_contracts.generation import Input, Role, TryOn
+from closet_contracts.generation import Input
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted
 from closet_contracts.rpc import SignedPut, SignPut
+from closet_contracts.work import Role, TryOn
 from closet_devstack.testing import eventually
 from closet_messaging import rpc
 from closet_messaging.connection import connect, drain

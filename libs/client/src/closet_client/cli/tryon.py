@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from closet_contracts.generation import Category, Size
+from closet_contracts.work import Category, Size
 from rich.markup import escape
 from rich.prompt import Confirm
 

@@ -12,8 +12,8 @@ from typing import Any
 from closet_contracts.credit import CreditCaptured, CreditDenied, CreditHeld, CreditReleased
 from closet_contracts.envelope import EventData
 from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobDispatched, JobExpired, JobFailed
-from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
-from closet_contracts.upload import Asset, UploadReady, UploadRejected
+from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded, ResultFile
+from closet_contracts.upload import UploadReady, UploadRejected
 
 
 class Status(StrEnum):
@@ -56,7 +56,7 @@ class Change:
     progress: int = 0
     attempts: int = 0
     version: int = 0
-    results: tuple[Asset, ...] | None = None
+    results: tuple[ResultFile, ...] | None = None
     credits_charged: int | None = None
     error_code: str | None = None
     error_message: str | None = None

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from closet_chassis.batching import Batcher
 from closet_chassis.problems import Problem
 from closet_contracts.credit import Price, Unpriceable, price
-from closet_contracts.generation import GenerationRequested, Input, Role, TryOn
+from closet_contracts.generation import GenerationRequested, Input
 from closet_contracts.ids import new_id
 from closet_contracts.nouns import Service
+from closet_contracts.work import Role, TryOn
 from closet_messaging import outbox
 from closet_messaging.unit import Begin, Tx
 from opentelemetry import context as tracing

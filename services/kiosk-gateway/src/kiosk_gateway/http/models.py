@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from closet_contracts.generation import Category, Size, TryOn
 from closet_contracts.ids import UserId
+from closet_contracts.work import Category, Size, TryOn
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
@@ -160,8 +160,8 @@ class Result(Json):
 
     asset_id: str
     content_type: str
-    width: int
-    height: int
+    width: int | None
+    height: int | None
     size_bytes: int
     download_url: str
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from asyncpg import Record
-from closet_contracts.upload import Asset
+from closet_contracts.render import ResultFile
 from closet_messaging.unit import Connection
 
 from kiosk_gateway.domain.jobs import ENDS, Status
@@ -38,7 +38,7 @@ class Job:
     credits: int
     usd_cents: int
     credits_charged: int | None
-    results: tuple[Asset, ...]
+    results: tuple[ResultFile, ...]
     error_code: str | None
     error_message: str | None
     created_at: datetime
@@ -139,7 +139,7 @@ def _job(row: Record, timeline: Sequence[Sequence[Any]] = ()) -> Job:
         credits=row["credits"],
         usd_cents=row["usd_cents"],
         credits_charged=row["credits_charged"],
-        results=tuple(Asset.model_validate(each) for each in row["results"] or ()),
+        results=tuple(ResultFile.model_validate(each) for each in row["results"] or ()),
         error_code=row["error_code"],
         error_message=row["error_message"],
         created_at=row["created_at"],

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from closet_contracts.generation import Category, Role, Work
+from closet_contracts.work import Category, Role, TryOn
 
 Body = dict[str, Any]
 
@@ -15,7 +15,7 @@ class Feature:
 
     path: str
     units: int
-    body: Callable[[Work, Mapping[Role, str]], Body]
+    body: Callable[[Any, Mapping[Role, str]], Body]
 
 
 _GARMENTS = {
@@ -28,7 +28,7 @@ _GARMENTS = {
 }
 
 
-def _try_on(work: Work, inputs: Mapping[Role, str]) -> Body:
+def _try_on(work: TryOn, inputs: Mapping[Role, str]) -> Body:
     body: Body = {
         "src_file_url": inputs[Role.PERSON],
         "ref_file_url": inputs[Role.GARMENT],

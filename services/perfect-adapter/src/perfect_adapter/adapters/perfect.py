@@ -10,7 +10,7 @@ from urllib.parse import quote
 import aiohttp
 import structlog
 from closet_chassis.telemetry import current_traceparent, fail_span, span_from
-from closet_contracts.generation import Role, Work
+from closet_contracts.work import Role, Task
 from opentelemetry.trace import Span, SpanKind
 from prometheus_client import Counter
 from yarl import URL
@@ -79,7 +79,7 @@ class Perfect:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s))
         self.download = downloads.fetch
 
-    async def create(self, work: Work, inputs: Mapping[Role, str]) -> Submission:
+    async def create(self, work: Task, inputs: Mapping[Role, str]) -> Submission:
         """Order a task, once; see `Vendor`."""
         feature = FEATURES[work.kind]
         try:
@@ -93,7 +93,7 @@ class Perfect:
             return Created(task_id)
         return answer.refusal or NoAnswer(f"HTTP {answer.status} without a task")
 
-    async def look(self, work: Work, task_id: str) -> Look:
+    async def look(self, work: Task, task_id: str) -> Look:
         """How does the task stand? See `Vendor`."""
         path = FEATURES[work.kind].path
         try:

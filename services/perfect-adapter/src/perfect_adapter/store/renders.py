@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 import asyncpg
-from closet_contracts.generation import Role, Work
+from closet_contracts.work import TASK, Role, Task
 from closet_messaging.unit import Connection
 
 from perfect_adapter.domain.renders import State
@@ -20,7 +20,7 @@ class Render:
     job_id: str
     attempt: int
     tenant_id: str
-    work: Work
+    work: Task
     inputs: dict[Role, str]
     deadline: datetime
     id: str
@@ -275,7 +275,7 @@ def _render(row: asyncpg.Record) -> Render:
         job_id=row["job_id"],
         attempt=row["attempt"],
         tenant_id=row["tenant_id"],
-        work=Work.model_validate(row["work"]),
+        work=TASK.validate_python(row["work"]),
         inputs={Role(role): key for role, key in row["inputs"].items()},
         deadline=row["deadline"],
         id=str(row["cause_id"]),

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from closet_contracts.render import RenderFailed, RenderSucceeded
-from closet_contracts.upload import Asset
+from closet_contracts.render import RenderFailed, RenderSucceeded, ResultFile
 from closet_messaging import outbox
 from closet_messaging.unit import Tx
 from prometheus_client import Counter
@@ -32,7 +31,7 @@ class Fail:
 class Done:
     """The pictures are in the tenant's results."""
 
-    results: tuple[Asset, ...]
+    results: tuple[ResultFile, ...]
     vendor_ended: datetime
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from closet_contracts.generation import Work
-from closet_contracts.upload import Asset
+from closet_contracts.render import ResultFile
+from closet_contracts.work import Task, size_of
 from closet_storage.keys import result_key
 from closet_storage.objects import ObjectStore
 from closet_storage.picture import Picture
@@ -24,7 +24,7 @@ class Results:
     objects: ObjectStore
     pictures: PicturePool
 
-    async def bring_home(self, render: Render, urls: Sequence[str]) -> tuple[Asset, ...]:
+    async def bring_home(self, render: Render, urls: Sequence[str]) -> tuple[ResultFile, ...]:
         """Store the results of a render.
 
         Raises:
@@ -34,11 +34,11 @@ class Results:
         """
         return tuple([await self._one(render, i, url) for i, url in enumerate(urls[:MAX_RESULTS])])
 
-    async def _one(self, render: Render, i: int, url: str) -> Asset:
+    async def _one(self, render: Render, i: int, url: str) -> ResultFile:
         picture = await self._picture(await self.vendor.download(url), render.work)
         key = result_key(render.tenant_id, render.job_id, i, picture.ext)
         await self.objects.put(key, picture.data, picture.content_type)
-        return Asset(
+        return ResultFile(
             key=key,
             content_type=picture.content_type,
             width=picture.width,
@@ -47,8 +47,9 @@ class Results:
             sha256=picture.sha256,
         )
 
-    async def _picture(self, data: bytes, work: Work) -> Picture:
+    async def _picture(self, data: bytes, work: Task) -> Picture:
         picture = await self.pictures.check_result(data)
-        if work.size is None or (work.size.width, work.size.height) == (picture.width, picture.height):
+        size = size_of(work)
+        if size is None or (size.width, size.height) == (picture.width, picture.height):
             return picture
-        return await self.pictures.fit(data, work.size.width, work.size.height)
+        return await self.pictures.fit(data, size.width, size.height)
