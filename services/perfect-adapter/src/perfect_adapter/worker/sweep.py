@@ -10,7 +10,7 @@ from prometheus_client import Gauge
 
 from perfect_adapter.domain import errors
 from perfect_adapter.domain.doubt import TASK_MAY_TURN_UP_S
-from perfect_adapter.store import doubts, ledger, leftovers, renders, webhooks
+from perfect_adapter.store import doubts, keys, ledger, leftovers, renders, webhooks
 from perfect_adapter.worker import ends
 from perfect_adapter.worker.ends import Fail
 from perfect_adapter.worker.submit import TIME_NEEDED_S
@@ -49,7 +49,8 @@ class Sweeper:
                 await doubts.begin(tx.conn, [render.render_id for render in lost], 0)
                 tx.after_commit(self.doubted)
             late = await leftovers.overdue(tx.conn, TIME_NEEDED_S, LIMIT)
-            await ends.fail(tx, [(render, Fail(_why_late(render.code))) for render in late])
+            usable = await keys.any_active(tx.conn) if late else True
+            await ends.fail(tx, [(render, Fail(_why_late(render.code, usable=usable))) for render in late])
             await leftovers.drop_of_ended_jobs(tx.conn)
             counts = await renders.count(tx.conn)
         for render in lost:
@@ -69,6 +70,6 @@ class Sweeper:
         self._kept_house_at = self.clock()
 
 
-def _why_late(code: str | None) -> errors.Failure:
-    """What kept it waiting: the vendor was away, or the quota used up."""
-    return errors.UNAVAILABLE if code == errors.UNAVAILABLE.code else errors.SATURATED
+def _why_late(code: str | None, *, usable: bool) -> errors.Failure:
+    """What kept it waiting: the vendor was away, or no key was taken; or the quota was used up."""
+    return errors.UNAVAILABLE if code == errors.UNAVAILABLE.code or not usable else errors.SATURATED
