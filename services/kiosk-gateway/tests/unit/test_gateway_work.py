@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 from closet_contracts.work import Concern, Role
+from kiosk_gateway.http.terms import EstimateRequest
 from kiosk_gateway.http.work import (
     BatchRequest,
     EditRequest,
-    EstimateRequest,
     HairstyleRequest,
     JobRequest,
     Part,

@@ -23,8 +23,9 @@ from kiosk_gateway.handlers.refusing import ask, refuse
 from kiosk_gateway.http.context import CALLER, GATEWAY, idempotency_key
 from kiosk_gateway.http.models import Cost, Estimate, JobCreated, Template, TemplatePage, TemplatesQuery
 from kiosk_gateway.http.route import Handler
+from kiosk_gateway.http.terms import EstimateRequest
 from kiosk_gateway.http.views import links, usd
-from kiosk_gateway.http.work import BatchRequest, EstimateRequest, JobRequest, Part
+from kiosk_gateway.http.work import BatchRequest, JobRequest, Part
 from kiosk_gateway.store import quotes
 
 _PRIVATE = {"Cache-Control": "private, no-store"}

@@ -2,7 +2,7 @@
 
 from kiosk_gateway.domain import refusals as no
 from kiosk_gateway.domain.access import Scope
-from kiosk_gateway.http import access, account, docs, events, generation, jobs, models, uploads, work
+from kiosk_gateway.http import access, account, docs, events, generation, jobs, models, terms, uploads, work
 from kiosk_gateway.http.route import Media, Route
 from kiosk_gateway.http.views import PREFIX
 
@@ -83,7 +83,7 @@ ROUTES: tuple[Route, ...] = (
         "What a job would cost, and whether the credits suffice. Makes no job.",
         {200: models.Estimate},
         scope=Scope.GENERATE,
-        body=work.EstimateRequest,
+        body=terms.EstimateRequest,
         refuses=(no.UNPRICEABLE,),
     ),
     _job("tryon", work.TryOnRequest, "Ask for a picture of a person wearing a garment."),

@@ -1,12 +1,10 @@
-"""What clients may ask to be made. Of each kind first its terms, which a price depends on, then the whole request."""
+"""What clients may ask to be made: one model per kind, the same by itself and as an item of a batch."""
 
 from typing import Annotated, Literal, NamedTuple, Self
 
 from closet_contracts.work import (
     DEFAULT_NEGATIVE_PROMPT,
     MAX_CONCERNS,
-    MAX_ITEMS,
-    Batch,
     Category,
     Concern,
     Edit,
@@ -14,23 +12,29 @@ from closet_contracts.work import (
     NegativePrompt,
     Prompt,
     Role,
-    Size,
     SkinAnalysis,
     Style,
     TextToImage,
     TryOn,
 )
-from pydantic import Field, RootModel, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from kiosk_gateway.http.models import Asked, Text
+from kiosk_gateway.http.terms import (
+    BatchTerms,
+    EditTerms,
+    HairstyleTerms,
+    Many,
+    SkinAnalysisTerms,
+    TextToImageTerms,
+    TryOnTerms,
+)
 
-_ANY_PROMPT = "any"  # no price depends on words
 _HD = "hd_"
 _ACTION = rf"^((hd_)?({'|'.join(Concern)})|dark_circle_v2)$"
 
 Action = Annotated[str, StringConstraints(pattern=_ACTION)]
-Pixels = Annotated[int, Field(ge=64, le=4096)]
-Variants = Annotated[int, Field(ge=1, le=8)]
+"""A concern by the product's name or by the vendor's."""
 
 
 class Part(NamedTuple):
@@ -67,17 +71,6 @@ class OfPerson(Order):
         return self.consent is False
 
 
-class TryOnTerms(Asked):
-    """A person to wear a garment."""
-
-    type: Literal["tryon"] = "tryon"
-    size: Size | None = None
-
-    def work(self) -> TryOn:
-        """What is to be made."""
-        return TryOn(size=self.size)
-
-
 class TryOnRequest(TryOnTerms, OfPerson):
     """A person to wear a garment. `consent: false` refuses; anything else leaves it to the consent on record."""
 
@@ -91,23 +84,6 @@ class TryOnRequest(TryOnTerms, OfPerson):
 
     def parts(self) -> Parts:
         return Part(Role.PERSON, self.person_key), Part(Role.GARMENT, self.item_key)
-
-
-class TextToImageTerms(Asked):
-    """Pictures to be made from words, each variant one of its own."""
-
-    type: Literal["text2img"] = "text2img"
-    width: Pixels = 1024
-    height: Pixels = 1024
-    variants: Variants = 1
-
-    @property
-    def size(self) -> Size:
-        return Size(width=self.width, height=self.height)
-
-    def work(self) -> TextToImage:
-        """What is to be made."""
-        return TextToImage(prompt=_ANY_PROMPT, size=self.size, variants=self.variants)
 
 
 class TextToImageRequest(TextToImageTerms, Order):
@@ -127,17 +103,6 @@ class TextToImageRequest(TextToImageTerms, Order):
         )
 
 
-class EditTerms(Asked):
-    """A picture to be changed."""
-
-    type: Literal["edit"] = "edit"
-    size: Size | None = None
-
-    def work(self) -> Edit:
-        """What is to be made."""
-        return Edit(prompt=_ANY_PROMPT, size=self.size)
-
-
 class EditRequest(EditTerms, OfPerson):
     """A picture to be changed as the prompt says; with a mask of the same size, only where that is white."""
 
@@ -152,16 +117,6 @@ class EditRequest(EditTerms, OfPerson):
     def parts(self) -> Parts:
         mask = () if self.mask_key is None else (Part(Role.MASK, self.mask_key),)
         return Part(Role.IMAGE, self.image_key), *mask
-
-
-class HairstyleTerms(Asked):
-    """A person to have other hair."""
-
-    type: Literal["hairstyle"] = "hairstyle"
-
-    def work(self) -> Hairstyle:
-        """What is to be made."""
-        return Hairstyle()
 
 
 class HairstyleRequest(HairstyleTerms, OfPerson):
@@ -183,16 +138,6 @@ class HairstyleRequest(HairstyleTerms, OfPerson):
         if (self.reference_key is None) == (self.template_id is None):
             raise ValueError("exactly one of referenceKey and templateId is needed")
         return self
-
-
-class SkinAnalysisTerms(Asked):
-    """A face's skin to be looked at."""
-
-    type: Literal["skin-analysis"] = "skin-analysis"
-
-    def work(self) -> SkinAnalysis:
-        """What is to be made."""
-        return SkinAnalysis(actions=(Concern.ACNE,))
 
 
 class SkinAnalysisRequest(SkinAnalysisTerms, OfPerson):
@@ -219,26 +164,7 @@ class SkinAnalysisRequest(SkinAnalysisTerms, OfPerson):
         return self
 
 
-ItemTerms = Annotated[TryOnTerms | TextToImageTerms | EditTerms | HairstyleTerms, Field(discriminator="type")]
 ItemRequest = Annotated[TryOnRequest | TextToImageRequest | EditRequest | HairstyleRequest, Field(discriminator="type")]
-Many = Field(min_length=1, max_length=MAX_ITEMS)
-
-
-class BatchTerms(Asked):
-    """Many pictures in one job."""
-
-    type: Literal["batch"] = "batch"
-    items: Annotated[tuple[ItemTerms, ...], Many]
-
-    def work(self) -> Batch:
-        """What is to be made."""
-        return Batch(items=tuple(item.work() for item in self.items))
-
-    @model_validator(mode="after")
-    def _one_picture_each(self) -> Self:
-        if any(isinstance(item, TextToImageTerms) and item.variants > 1 for item in self.items):
-            raise ValueError("an item of a batch is one picture: name it again for another variant")
-        return self
 
 
 class BatchRequest(BatchTerms, OfPerson):
@@ -257,17 +183,6 @@ class BatchRequest(BatchTerms, OfPerson):
         if any(item.quote_id is not None for item in self.items):
             raise ValueError("a quote is for the whole batch: name it beside the items")
         return self
-
-
-class EstimateRequest(
-    RootModel[
-        Annotated[
-            TryOnTerms | TextToImageTerms | EditTerms | HairstyleTerms | SkinAnalysisTerms | BatchTerms,
-            Field(discriminator="type"),
-        ]
-    ]
-):
-    """The terms of the work to be priced."""
 
 
 JobRequest = TryOnRequest | TextToImageRequest | EditRequest | HairstyleRequest | SkinAnalysisRequest | BatchRequest
