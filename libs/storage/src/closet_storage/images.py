@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, ImageOps
 from closet_storage import containers
 from closet_storage.picture import Picture, PictureRejected
 
-__all__ = ["Picture", "PictureRejected", "check_result", "fit", "normalise"]
+__all__ = ["Picture", "PictureRejected", "check_result", "fit", "jpeg", "mask", "normalise"]
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_RESULT_BYTES = 32 * 1024 * 1024
@@ -81,6 +81,34 @@ def fit(data: bytes, width: int, height: int, max_bytes: int = MAX_RESULT_BYTES)
             return kept
         image = ImageOps.fit(_upright_srgb(picture), (width, height), Image.Resampling.LANCZOS)
         return _encoded(image, max_bytes)
+
+
+def jpeg(data: bytes, max_side: int, max_bytes: int = MAX_BYTES) -> Picture:
+    """The picture as JPEG, at most `max_side` long; what shows through is white.
+
+    Raises:
+        PictureRejected: with any of its codes.
+    """
+    with _opened(data, max_bytes) as picture:
+        image = _upright_srgb(picture, max_side)
+        if image.mode == "RGBA":
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return _encoded(image.convert("RGB"), min(max_bytes, LIGHT_BYTES))
+
+
+def mask(data: bytes, width: int, height: int, max_bytes: int = MAX_BYTES) -> Picture:
+    """A mask in grey, as PNG of exactly this size; what shows through is black.
+
+    Raises:
+        PictureRejected: with any of its codes.
+    """
+    with _opened(data, max_bytes) as picture:
+        image = _upright_srgb(picture)
+        if image.mode == "RGBA":
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+        out = io.BytesIO()
+        image.convert("L").resize((width, height), Image.Resampling.NEAREST).save(out, "PNG", optimize=True)
+        return Picture(out.getvalue(), "image/png", width, height)
 
 
 def check_result(data: bytes, max_bytes: int = MAX_RESULT_BYTES) -> Picture:

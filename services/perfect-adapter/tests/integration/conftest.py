@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 from aiohttp import web
 from closet_chassis.background import Background
@@ -27,13 +28,25 @@ from closet_devstack.samples import garment_png, person_jpeg
 from closet_devstack.sandbox.perfect.remote import Remote
 from closet_devstack.testing import eventually
 from closet_messaging.connection import connect, drain
+from closet_messaging.handling import handle
+from closet_messaging.unit import Begin, transaction
 from closet_storage.access import Access
 from closet_storage.keys import input_key
 from closet_storage.objects import ObjectStore
 from closet_storage.signing import Signer
 from nats.aio.client import Client
 from perfect_adapter.app import build
+from perfect_adapter.domain.features import Options
+from perfect_adapter.domain.quota import Budget
+from perfect_adapter.domain.room import Rules
+from perfect_adapter.ports import Submission
 from perfect_adapter.settings import Settings
+from perfect_adapter.subscriptions import subscriptions
+from perfect_adapter.worker.collect import Collector
+from perfect_adapter.worker.inputs import Inputs
+from perfect_adapter.worker.keyring import KeyRing
+from perfect_adapter.worker.line import Called, Line
+from perfect_adapter.worker.submit import Submitted, Submitter, Terms
 
 PACKAGES = ("closet_messaging", "perfect_adapter")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -119,13 +132,19 @@ class World:
         return int((await self.vendor.stats())["tasksCreated"])
 
     async def calls(self) -> dict[str, int]:
-        """How often which operation of the vendor was called."""
-        return dict((await self.vendor.stats())["callsByOperation"])
+        """How often which operation of the vendor was called for renders; accounts are asked about beside them."""
+        counts = (await self.vendor.stats())["callsByOperation"]
+        return {name: count for name, count in counts.items() if name not in {"credit", "templates"}}
 
 
 @pytest.fixture
 async def database_url(make_database: Callable[..., Awaitable[str]]) -> str:
-    return await make_database(*PACKAGES)
+    """Templates have been listed today: tests count calls."""
+    url = await make_database(*PACKAGES)
+    conn = await asyncpg.connect(url)
+    await conn.execute("INSERT INTO template_lists VALUES ('hairstyle', now(), now() + interval '1 day')")
+    await conn.close()
+    return url
 
 
 @pytest.fixture
@@ -143,6 +162,59 @@ async def world(nats_url: Callable[[str], str], s3: Access, sandbox: Remote) -> 
         await world.bring(person_jpeg(), garment_png())
         yield world
     await drain(nc)
+
+
+class Nobody:
+    """A relay that publishes nothing: what was emitted is left to the sweeper of whoever lives."""
+
+    def offer(self, rows: Any) -> None:
+        """Leave them."""
+
+
+class Dead:
+    """A replica that does exactly as much as a test tells it to, and then nothing more, ever."""
+
+    def __init__(self, pool: Pool, begin: Begin, api_key: str, vendor: Any = None) -> None:
+        self.pool = pool
+        neither: Any = None
+        ring = KeyRing((api_key,), None, "default")
+        self.line = Line(begin, ring, "default", Budget(0, 300, 0))
+        inputs = Inputs("url", Signer("http://s3", "r", "bucket", "k", "s"), neither, neither, neither)
+        terms = Terms(Rules(300), 32, 2, 30)
+        self.submitter = Submitter(self.line, vendor, inputs, neither, terms, _nothing, _nothing)
+        self.collector = Collector(self.line, neither, neither, 30, _nothing, lambda _: False, _nothing)
+
+    async def take(self, *events: Any) -> None:
+        await handle(self.pool, Nobody(), subscriptions(Options(), _nothing), events)
+
+    async def claim(self) -> Any:
+        """Writes one intent, and dies."""
+        [self.claimed] = (await self.submitter.claim(1)).items
+        return self.claimed.render
+
+    async def answer(self, answer: Submission) -> None:
+        """It was not dead after all: the answer has come."""
+        claim = self.claimed
+        called = Called(claim.create_call, claim.render.key, answer)
+        await self.submitter._written.submit(Submitted(claim.render, [called], answer, datetime.now(UTC)))
+
+
+def _nothing() -> None: ...
+
+
+@pytest.fixture
+async def make_dead(pool: Pool, perfect_server: Any) -> Callable[..., Awaitable[Dead]]:
+    async def make(begin: Begin, vendor: Any = None) -> Dead:
+        dead = Dead(pool, begin, perfect_server.api_key, vendor)
+        await dead.line.ring.refresh(begin)
+        return dead
+
+    return make
+
+
+@pytest.fixture
+async def dead(pool: Pool, make_dead: Callable[..., Awaitable[Dead]]) -> Dead:
+    return await make_dead(lambda: transaction(pool, Nobody()))
 
 
 @dataclass
@@ -172,6 +244,8 @@ async def start(
                 "database_url": database_url,
                 "nats_url": nats_url("perfect-adapter"),
                 "PERFECT_PACE_PER_S": 0,
+                "PERFECT_ORDERS_AT_ONCE": 32,
+                "PERFECT_BALANCE_EVERY_S": 3600,
                 **settings,
             }
             readiness, stopping = Readiness(), asyncio.Event()
