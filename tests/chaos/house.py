@@ -30,6 +30,7 @@ from closet_storage.pool import PicturePool
 from closet_storage.signing import Signer
 from job_orchestrator.worker import expire_due
 from kiosk_gateway.handlers import uploads as gateway_uploads
+from kiosk_gateway.handlers.admission import Admission
 from kiosk_gateway.handlers.intake import Intake
 from kiosk_gateway.handlers.pace import Pace
 from kiosk_gateway.handlers.waiting import Doorbell, Waiters
@@ -127,8 +128,8 @@ async def open_house(urls: Mapping[Service, str], s3: S3Server, vendor: PerfectS
         yield House(
             pools=pools,
             handlers=_handlers(urls),
-            intake=Intake(gateway, Pace(), CONSENT_VERSION, LIVES_S),
-            late_intake=Intake(gateway, Pace(), CONSENT_VERSION, 0),
+            intake=Intake(gateway, Admission(Pace(), LIVES_S), CONSENT_VERSION, LIVES_S),
+            late_intake=Intake(gateway, Admission(Pace(), LIVES_S), CONSENT_VERSION, 0),
             uploads=gateway_uploads.Uploads(gateway),
             objects=await stack.enter_async_context(open_store(Signer.of(s3.access()))),
             before_vendor=(partial(_round, checker), partial(_reap, begin[Service.JOB_ORCHESTRATOR])),

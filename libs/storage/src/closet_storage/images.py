@@ -41,17 +41,25 @@ _TO_UPRIGHT = {
 }
 
 
-def normalise(
-    data: bytes, max_side: int = 4096, min_side: int = 384, min_long_side: int = 512, max_bytes: int = MAX_BYTES
+def normalise(  # noqa: PLR0913, PLR0917  the limits
+    data: bytes,
+    max_side: int = 4096,
+    min_side: int = 384,
+    min_long_side: int = 512,
+    max_bytes: int = MAX_BYTES,
+    grey: bool = False,
 ) -> Picture:
     """The picture upright, sRGB, at most `max_side` long and 9.5 MB heavy; always encoded anew.
 
     JPEG stays JPEG; PNG and WebP become PNG if anything shows through them, else JPEG. Of an animation the first frame.
+    With `grey` the picture is a mask, whose values count and not how they look: it becomes a grey PNG of its own size.
 
     Raises:
         PictureRejected: with any of its codes.
     """
     with _opened(data, max_bytes) as picture:
+        if grey:
+            return _grey(picture, max_bytes)
         image = _upright_srgb(picture, max_side)
         if min(image.size) < min_side or max(image.size) < min_long_side:
             raise PictureRejected(
@@ -173,6 +181,23 @@ def _upright_srgb(picture: Image.Image, max_side: int | None = None) -> Image.Im
     if orientation in _TO_UPRIGHT:
         image = image.transpose(_TO_UPRIGHT[orientation])
     return image
+
+
+def _grey(picture: Image.Image, max_bytes: int) -> Picture:
+    """The values as they are, whatever a profile says about colours; what shows through is black."""
+    picture.load()
+    orientation, image = _orientation(picture), _eight_bit(picture)
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+    image = image.convert("L")
+    if orientation in _TO_UPRIGHT:
+        image = image.transpose(_TO_UPRIGHT[orientation])
+    image.info = {}
+    out = io.BytesIO()
+    image.save(out, "PNG", optimize=True)
+    if out.tell() > max_bytes:
+        raise PictureRejected("picture_too_large", "The mask holds too much detail to be stored.")
+    return Picture(out.getvalue(), _CONTENT_TYPES["PNG"], *image.size)
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:
