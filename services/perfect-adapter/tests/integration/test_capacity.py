@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from closet_chassis.postgres import Pool
 from closet_contracts.codec import decode, encode
-from closet_contracts.envelope import Event
 from closet_contracts.generation import Priority
 from closet_contracts.rpc import ListTemplates
 from closet_contracts.work import TextToImage
@@ -67,7 +66,7 @@ async def test_one_tenant_may_have_so_many_in_flight(start: Any, world: Any, poo
     assert dict(map(tuple, rows)) == {"flood": 2, "calm": 1}
 
 
-async def capacities(world: Any) -> list[Event[Any]]:
+async def capacities(world: Any) -> list[Any]:
     js = world.nc.jetstream()
     last = (await js.stream_info("CLOSET_RENDER")).state.last_seq
     events = [decode((await js.get_msg("CLOSET_RENDER", seq)).data or b"") for seq in range(1, last + 1)]
