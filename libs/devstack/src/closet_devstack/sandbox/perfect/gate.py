@@ -7,7 +7,7 @@ from aiohttp import web
 from closet_devstack.sandbox.perfect.answers import refusal
 from closet_devstack.sandbox.perfect.delivery import Sending, cut, send
 from closet_devstack.sandbox.perfect.errors import Refused
-from closet_devstack.sandbox.perfect.faults import STEERING_HEADER, Kind, Occasion, steered
+from closet_devstack.sandbox.perfect.faults import STEERING_HEADER, Kind, Occasion
 from closet_devstack.sandbox.perfect.world import World
 
 Call = Callable[[web.Request, Occasion], Awaitable[web.Response]]
@@ -24,11 +24,12 @@ def guarded(world: World, operation: str, call: Call, feature: str | None = None
 
     async def handle(request: web.Request) -> web.StreamResponse:
         world.calls[operation] += 1
+        occasion = Occasion(operation, _key(request), feature)
         try:
-            occasion = Occasion(operation, _key(request), feature, steered(request.headers.get(STEERING_HEADER, "")))
+            occasion = occasion.steered_by(request.headers.get(STEERING_HEADER, ""))
+            response = await _answered(world, call, request, occasion)
         except Refused as refused:
-            return refusal(refused)
-        response = await _answered(world, call, request, occasion)
+            response = refusal(refused)
         if response is None:
             return cut(request)
         world.answers[response.status] += 1
