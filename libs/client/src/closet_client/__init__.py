@@ -1,5 +1,6 @@
 """Closet's Python SDK. The `closet` command lives in `closet_client.cli` and is imported only by itself."""
 
+from closet_contracts.rpc import Template, TemplatePage
 from closet_contracts.work import Category, Concern, Size, Style
 
 from closet_client import items
@@ -17,8 +18,6 @@ from closet_client.models import (
     JobPage,
     JobStatus,
     Result,
-    Template,
-    TemplatePage,
     UploadTicket,
 )
 from closet_client.retries import RetryPolicy

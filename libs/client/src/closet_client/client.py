@@ -7,6 +7,7 @@ from typing import Self, TypedDict, Unpack
 from uuid import uuid4
 
 import aiohttp
+from closet_contracts.rpc import TemplatePage
 from closet_contracts.work import Category, Concern, Size, Style
 
 from closet_client import items
@@ -23,7 +24,6 @@ from closet_client.models import (
     JobEvent,
     JobPage,
     JobStatus,
-    TemplatePage,
     UploadTicket,
 )
 from closet_client.pictures import SUFFIXES, source_of

@@ -131,22 +131,6 @@ class JobPage(Model):
     next_cursor: str | None = None
 
 
-class Template(Model):
-    """A style that the vendor offers."""
-
-    template_id: str
-    title: str
-    category: str | None = None
-    thumbnail_url: str | None = None
-
-
-class TemplatePage(Model):
-    """Some templates; `next_cursor` leads to more."""
-
-    templates: tuple[Template, ...]
-    next_cursor: str | None = None
-
-
 class Balance(Model):
     """The tenant's credits: all, set aside for running jobs, free to use."""
 
