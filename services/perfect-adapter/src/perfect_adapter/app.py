@@ -1,6 +1,7 @@
 """The service, put together."""
 
 from functools import partial
+from typing import Any
 
 import aiohttp
 from closet_chassis.batching import Batcher
@@ -67,13 +68,15 @@ async def build(process: Process[Settings]) -> None:
     resolver = Resolver(line, vendor, _patience(settings), told.set, dispatched.set, doubted)
     deleter = Deleter(line, vendor)
     width, finish_s = settings.max_in_flight, settings.stop_timeout_s / 3
-    for lane in (
-        Lane("submit", submitter.claim, submitter.work, submitter.renew, width, dispatched, finish_s=finish_s),
-        Lane("collect", collector.claim, collector.work, collector.renew, width, told, finish_s=finish_s),
-        Lane("resolve", resolver.claim, resolver.work, resolver.renew, 1, doubted, finish_s=finish_s),
-        Lane("delete", deleter.claim, deleter.work, deleter.renew, 2, deleting, finish_s=finish_s),
-    ):
-        process.background.start(lane.name, lane.run())
+    times = {"renew_every_s": settings.lease_s / 3, "finish_s": finish_s}
+    lanes: dict[str, Lane[Any]] = {
+        "submit": Lane("submit", submitter.claim, submitter.work, submitter.renew, width, dispatched, **times),
+        "collect": Lane("collect", collector.claim, collector.work, collector.renew, width, told, **times),
+        "resolve": Lane("resolve", resolver.claim, resolver.work, resolver.renew, 1, doubted, **times),
+        "delete": Lane("delete", deleter.claim, deleter.work, deleter.renew, 2, deleting, **times),
+    }
+    for name, lane in lanes.items():
+        process.background.start(name, lane.run())
     _start_steps(process, bus, line, vendor, dispatched, doubted)
     kept = Batcher(partial(keep_webhooks, bus.transaction, told.set))
     add_routes(process.app, Mailbox(settings.webhook_secrets), kept)
@@ -84,7 +87,7 @@ def _start_steps(  # noqa: PLR0913, PLR0917 what they need
 ) -> None:
     """What is looked after now and then."""
     settings = process.settings
-    sweeper = sweep.Sweeper(bus.transaction, settings.quota_window_s, doubted.set)
+    sweeper = sweep.Sweeper(bus.transaction, settings.quota_window_s, settings.lease_s / 5, doubted.set)
     prober = probe.Prober(line, vendor, settings.balance_every_s, dispatched.set)
     steps = {
         "sweep": (sweeper.step, sweep.EVERY_S),
@@ -121,7 +124,7 @@ async def _open_line(bus: Bus, settings: Settings) -> Line:
     ring = KeyRing(settings.api_keys, settings.api_keys_file, settings.egress)
     await ring.refresh(bus.transaction)
     budget = Budget(settings.quota_calls, settings.quota_window_s, settings.pace_per_s)
-    return Line(bus.transaction, ring, settings.egress, budget)
+    return Line(bus.transaction, ring, settings.egress, budget, settings.lease_s)
 
 
 def _terms(settings: Settings) -> Terms:

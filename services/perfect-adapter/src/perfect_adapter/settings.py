@@ -28,6 +28,7 @@ class Settings(StorageSettings):
     timeout_s: float = Field(default=90.0, gt=0, validation_alias="PERFECT_TIMEOUT_S")
     look_after_s: float = Field(default=30.0, gt=0, validation_alias="PERFECT_LOOK_AFTER_S")
     max_in_flight: int = Field(default=32, ge=1, validation_alias="PERFECT_MAX_IN_FLIGHT")
+    lease_s: float = Field(default=10.0, gt=0, validation_alias="PERFECT_LEASE_S")
     balance_every_s: float = Field(default=600.0, gt=0, validation_alias="PERFECT_BALANCE_EVERY_S")
 
     tenant_weights: str = Field(default="", validation_alias="PERFECT_TENANT_WEIGHTS")

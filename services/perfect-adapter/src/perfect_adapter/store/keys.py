@@ -68,6 +68,12 @@ async def note_units(conn: Connection, key: str, units: int) -> None:
     await conn.execute("UPDATE parties SET units = $2 WHERE party = $1", key, units)
 
 
+async def any_active(conn: Connection) -> bool:
+    """Does any key take work?"""
+    found: bool = await conn.fetchval("SELECT EXISTS (SELECT FROM parties WHERE kind = 'key' AND state = 'active')")
+    return found
+
+
 async def listed(conn: Connection) -> Sequence[asyncpg.Record]:
     """Every key ever used, with how it stands and what it has at the vendor."""
     return await conn.fetch(

@@ -35,7 +35,7 @@ from perfect_adapter.store.render import Render
 from perfect_adapter.store.renders import Later
 from perfect_adapter.worker import circuits, ends
 from perfect_adapter.worker.ends import Done, Fail
-from perfect_adapter.worker.line import LEASE_S, Called, Line, write_down
+from perfect_adapter.worker.line import Called, Line, write_down
 from perfect_adapter.worker.results import NothingMade, Results
 
 log = structlog.get_logger(__name__)
@@ -116,7 +116,7 @@ class Collector:
                 return Claimed((), await renders.next_due_in_s(tx.conn, State.RUNNING))
             admitted, wait_s = await self.line.admit(tx, [key for _, key in running])
             allowed = [render_id for (render_id, _), ok in zip(running, admitted, strict=True) if ok]
-            taken = await renders.take(tx.conn, allowed, LEASE_S, looks=1)
+            taken = await renders.take(tx.conn, allowed, self.line.lease_s, looks=1)
             call_ids = await self.line.charge(tx, "look", [(one.key, one.render_id) for one in taken])
         claims = [Claim(one, call_id) for one, call_id in zip(taken, call_ids, strict=True)]
         return Claimed(claims, None if all(admitted) else wait_s)

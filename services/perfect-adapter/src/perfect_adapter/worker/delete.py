@@ -12,7 +12,7 @@ from perfect_adapter.domain.renders import retry_s
 from perfect_adapter.ports import Deleted, Refused, Vendor
 from perfect_adapter.store import deletions
 from perfect_adapter.store.deletions import Deletion
-from perfect_adapter.worker.line import LEASE_S, Called, Line
+from perfect_adapter.worker.line import Called, Line
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class Deleter:
                 return Claimed(())
             admitted, wait_s = await self.line.admit(tx, [key for _, key in due])
             allowed = [task_id for (task_id, _), ok in zip(due, admitted, strict=True) if ok]
-            taken = await deletions.take(tx.conn, allowed, LEASE_S)
+            taken = await deletions.take(tx.conn, allowed, self.line.lease_s)
             call_ids = await self.line.charge(tx, "delete", [(one.key, None) for one in taken])
         claims = [Claim(one, call_id) for one, call_id in zip(taken, call_ids, strict=True)]
         return Claimed(claims, None if all(admitted) else wait_s)

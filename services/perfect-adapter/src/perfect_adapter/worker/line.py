@@ -23,7 +23,6 @@ from perfect_adapter.worker.keyring import KeyRing
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-LEASE_S = 10.0
 WRITE_AGAIN_S = 0.5
 
 _UNREACHABLE_FIRST_S = 0.5
@@ -55,12 +54,14 @@ class Line:
         ring: the keys that this process holds.
         egress: the name of the address that calls come from; replicas behind one address share it.
         budget: of each key, and of each address.
+        lease_s: how long work in hand stays in hand when nothing more is heard of its worker.
     """
 
     begin: Begin
     ring: KeyRing
     egress: str
     budget: Budget
+    lease_s: float = 10.0
 
     def key(self, name: str) -> Key:
         """The key of that name; the claim that led here has seen that it is held."""
@@ -118,7 +119,7 @@ class Line:
     async def renew(self, claimed: Sequence[Render]) -> None:
         """Keep what is in hand."""
         async with self.begin() as tx:
-            await renders.renew(tx.conn, claimed, LEASE_S)
+            await renders.renew(tx.conn, claimed, self.lease_s)
 
     async def _standing(self, tx: Tx) -> tuple[Party, Mapping[str, Standing]]:
         return await ledger.standing(tx.conn, list(self.ring.keys), self.egress, self.budget)

@@ -32,7 +32,7 @@ from perfect_adapter.store import doubts, renders
 from perfect_adapter.store.render import Render
 from perfect_adapter.worker import ends
 from perfect_adapter.worker.ends import Fail
-from perfect_adapter.worker.line import LEASE_S, Called, Line
+from perfect_adapter.worker.line import Called, Line
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +83,7 @@ class Resolver:
             admitted, wait_s = await self.line.admit(tx, [render.key])
             if not all(admitted):
                 return Claimed((), wait_s)
-            (taken,) = await renders.take(tx.conn, [render.render_id], LEASE_S)
+            (taken,) = await renders.take(tx.conn, [render.render_id], self.line.lease_s)
             operation = "look" if isinstance(step, LookAt) else "history"
             (call_id,) = await self.line.charge(tx, operation, [(render.key, render.render_id)])
         return Claimed((Claim(taken, step, call_id),))

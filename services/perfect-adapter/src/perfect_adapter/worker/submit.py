@@ -27,7 +27,7 @@ from perfect_adapter.store.room import View
 from perfect_adapter.worker import circuits, ends
 from perfect_adapter.worker.ends import Done, Fail
 from perfect_adapter.worker.inputs import Inputs, NotUsable
-from perfect_adapter.worker.line import LEASE_S, Called, Line, NotMade, write_down
+from perfect_adapter.worker.line import Called, Line, NotMade, write_down
 from perfect_adapter.worker.results import Results
 
 log = structlog.get_logger(__name__)
@@ -122,7 +122,7 @@ class Submitter:
         return chosen
 
     async def _take(self, tx: Tx, keys: Mapping[str, str]) -> list[Claim]:
-        taken = await renders.take_for_submission(tx.conn, keys, LEASE_S)
+        taken = await renders.take_for_submission(tx.conn, keys, self.line.lease_s)
         uploading = [one for one in taken if self.inputs.are_uploaded(one)]
         created = await self._charge(tx, "create", taken)
         uploaded = await self._charge(tx, "file", uploading)

@@ -10,7 +10,7 @@ from prometheus_client import Gauge
 
 from perfect_adapter.domain import errors
 from perfect_adapter.domain.doubt import TASK_MAY_TURN_UP_S
-from perfect_adapter.store import doubts, ledger, leftovers, renders, webhooks
+from perfect_adapter.store import doubts, keys, ledger, leftovers, renders, webhooks
 from perfect_adapter.worker import ends
 from perfect_adapter.worker.ends import Fail
 from perfect_adapter.worker.submit import TIME_NEEDED_S
@@ -19,8 +19,6 @@ log = structlog.get_logger(__name__)
 
 EVERY_S = 2.0
 HOUSEKEEPING_EVERY_S = 300.0
-# A worker that is alive but late still writes its answer, and an order in doubt goes on with it.
-GRACE_S = 2.0
 LIMIT = 100
 WEBHOOK_MAY_OVERTAKE_S = 600.0
 _DAY_S = 86_400.0
@@ -33,10 +31,15 @@ WAITING = Gauge("closet_renders", "Renders that have not ended", ["state"])
 
 @dataclass(eq=False)
 class Sweeper:
-    """A step of `work_loop`. Every replica sweeps; none waits for another. `doubted`: an order is in doubt."""
+    """A step of `work_loop`. Every replica sweeps; none waits for another.
+
+    `grace_s`: how much longer than its lease a worker may be silent; one that is late still writes its answer, and an
+    order in doubt goes on with it. `doubted` is called when there is one.
+    """
 
     begin: Begin
     quota_window_s: float
+    grace_s: float
     doubted: Callable[[], None]
     clock: Callable[[], float] = monotonic
     _kept_house_at: float = field(default=float("-inf"), init=False)
@@ -44,12 +47,13 @@ class Sweeper:
     async def step(self) -> bool:
         """End what can go on no more; was there so much that there may be more?"""
         async with self.begin() as tx:
-            lost = await leftovers.abandoned(tx.conn, GRACE_S, LIMIT)
+            lost = await leftovers.abandoned(tx.conn, self.grace_s, LIMIT)
             if lost:
                 await doubts.begin(tx.conn, [render.render_id for render in lost], 0)
                 tx.after_commit(self.doubted)
             late = await leftovers.overdue(tx.conn, TIME_NEEDED_S, LIMIT)
-            await ends.fail(tx, [(render, Fail(_why_late(render.code))) for render in late])
+            usable = await keys.any_active(tx.conn) if late else True
+            await ends.fail(tx, [(render, Fail(_why_late(render.code, usable=usable))) for render in late])
             await leftovers.drop_of_ended_jobs(tx.conn)
             counts = await renders.count(tx.conn)
         for render in lost:
@@ -69,6 +73,6 @@ class Sweeper:
         self._kept_house_at = self.clock()
 
 
-def _why_late(code: str | None) -> errors.Failure:
-    """What kept it waiting: the vendor was away, or the quota used up."""
-    return errors.UNAVAILABLE if code == errors.UNAVAILABLE.code else errors.SATURATED
+def _why_late(code: str | None, *, usable: bool) -> errors.Failure:
+    """What kept it waiting: the vendor was away, or no key was taken; or the quota was used up."""
+    return errors.UNAVAILABLE if code == errors.UNAVAILABLE.code or not usable else errors.SATURATED

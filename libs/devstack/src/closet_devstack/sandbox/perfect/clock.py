@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 
 class Clock:
@@ -27,11 +28,9 @@ class Clock:
 
     async def sleep_until(self, moment: float) -> None:
         while (left := moment - self.now()) > 0:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(left / self._speed):
                     await self._changed.wait()
-            except TimeoutError:
-                return
 
     def _set(self, epoch: float, speed: float) -> None:
         self._epoch, self._since, self._speed = epoch, time.monotonic(), speed

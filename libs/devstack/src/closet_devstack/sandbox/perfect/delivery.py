@@ -35,8 +35,8 @@ async def _trickle(stream: web.StreamResponse, body: bytes, duration_s: float, c
     pieces = _PIECES if duration_s else 1
     step = max(1, -(-len(body) // pieces))
     for start in range(0, len(body), step):
-        await stream.write(body[start : start + step])
         await clock.sleep(duration_s / pieces)
+        await stream.write(body[start : start + step])
 
 
 def cut(request: web.Request) -> web.StreamResponse:

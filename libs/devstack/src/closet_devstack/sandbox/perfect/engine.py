@@ -3,10 +3,10 @@
 import asyncio
 
 from closet_devstack.sandbox.perfect.errors import EngineError
+from closet_devstack.sandbox.perfect.fates import Fate, nothing
 from closet_devstack.sandbox.perfect.features import File, Made
 from closet_devstack.sandbox.perfect.inputs import Inputs
 from closet_devstack.sandbox.perfect.pictures import marks
-from closet_devstack.sandbox.perfect.substitutes import another_kind, nothing
 from closet_devstack.sandbox.perfect.tasks import Task
 from closet_devstack.sandbox.perfect.webhooks import Webhooks
 from closet_devstack.sandbox.perfect.world import World
@@ -32,7 +32,8 @@ class Engine:
             task: a new one.
             silent: no webhook tells of its end.
         """
-        running = asyncio.create_task(self._run(task, silent=silent))
+        fate = Fate.of(task.occasion, self._world.faults)
+        running = asyncio.create_task(self._run(task, fate, silent=silent))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
         return running
@@ -44,35 +45,25 @@ class Engine:
         await asyncio.gather(*self._running, return_exceptions=True)
         await self._webhooks.drop()
 
-    async def _run(self, task: Task, *, silent: bool) -> None:
+    async def _run(self, task: Task, fate: Fate, *, silent: bool) -> None:
         failure: EngineError | None = None
         made = nothing()
         try:
-            made = await self._made(task)
+            made = await self._made(task, fate)
         except EngineError as error:
             failure = error
-        await self._wait(task)
+        if fate.is_stuck:
+            await asyncio.Event().wait()
+        await self._world.clock.sleep_until(task.created_at + (task.latency_ms + fate.longer_ms) / 1000)
         self._end(task, made, failure)
         if not silent:
             self._webhooks.tell(task)
 
-    async def _wait(self, task: Task) -> None:
-        world = self._world
-        if world.faults.take("stuck", task.occasion):
-            await asyncio.Event().wait()
-        longer = world.faults.take("slow_task", task.occasion)
-        await world.clock.sleep_until(task.created_at + (task.latency_ms + (longer.ms if longer else 0)) / 1000)
-
-    async def _made(self, task: Task) -> Made:
-        faults, settings = self._world.faults, self._world.settings
-        if fault := faults.take("engine_error", task.occasion):
-            raise EngineError(fault.code or "unknown_internal_error")
+    async def _made(self, task: Task, fate: Fate) -> Made:
+        if fate.error is not None:
+            raise EngineError(fate.error)
         made = await self._painted(task)
-        if faults.take("no_results", task.occasion):
-            return nothing()
-        if faults.take("other_kind", task.occasion):
-            return another_kind(made)
-        return _with_metadata(made) if settings.result_metadata else made
+        return fate.changed(_with_metadata(made) if self._world.settings.result_metadata else made)
 
     async def _painted(self, task: Task) -> Made:
         references, feature = task.order.references, task.feature

@@ -46,7 +46,7 @@ class Downloads:
         response = self._response(request, name, occasion)
         sending = self._sending(occasion)
         sent = await send(request, response, sending, self._world.clock)
-        if not sending.is_cut:
+        if not sending.is_cut and name in self._world.owners:  # there may have been a reset meanwhile
             self._world.downloaded.add(name)
         return sent
 

@@ -1,6 +1,7 @@
 """A scenario: how the vendor is at first, and what happens to it as time goes by."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -42,15 +43,16 @@ class Scenario(Document):
 
 
 def read_scenario(file: Path) -> Scenario:
-    """A YAML file, or JSON, which is YAML.
+    """A YAML file, or JSON if it is called so.
 
     Raises:
         ValueError: it is no scenario.
         OSError: it cannot be read.
     """
+    text = file.read_text()
     try:
-        return Scenario.model_validate(yaml.safe_load(file.read_text()))
-    except yaml.YAMLError as error:
+        return Scenario.model_validate(json.loads(text) if file.suffix == ".json" else yaml.safe_load(text))
+    except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from None
 
 

@@ -91,7 +91,7 @@ class World:
     def find(self, task_id: str, key: str, feature: Feature | None = None) -> Task | None:
         """The task, if it is this key's, of this feature if one is named, and not timed out."""
         task = self.tasks.get(task_id)
-        if task is None or task.key != key or feature not in {None, task.feature}:
+        if task is None or task.key != key or (feature is not None and task.feature.name != feature.name):
             return None
         return task if task.is_known(self.now(), self.settings.look_window_s) else None
 

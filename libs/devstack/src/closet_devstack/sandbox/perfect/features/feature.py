@@ -71,7 +71,7 @@ class Template:
     look: JsonObject
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Feature:
     """A kind of task.
 
