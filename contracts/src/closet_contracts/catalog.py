@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from closet_contracts.credit import (
     CreditBalanceChanged,
+    CreditBalanceLow,
     CreditCaptured,
     CreditDenied,
     CreditHeld,
@@ -42,6 +43,7 @@ EVENTS: dict[type[EventData], frozenset[Service]] = {
     CreditCaptured: frozenset({_G}),
     CreditReleased: frozenset({_G}),
     CreditBalanceChanged: frozenset({_G}),
+    CreditBalanceLow: frozenset(),
     CreditPricesPublished: frozenset({_G}),
     RenderStarted: frozenset({_O, _G}),
     RenderSucceeded: frozenset({_O, _G}),

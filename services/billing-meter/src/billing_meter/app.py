@@ -8,10 +8,10 @@ from closet_chassis.worker import Wake, work_loop
 from closet_contracts.nouns import Service
 from closet_messaging.bus import open_bus
 
-from billing_meter.handlers import publish_prices
+from billing_meter.handlers.receipts import publish_prices
 from billing_meter.rpc import requests
 from billing_meter.settings import Settings
-from billing_meter.store import PriceBooks
+from billing_meter.store.prices import PriceBooks
 from billing_meter.subscriptions import subscriptions
 from billing_meter.worker import LOOK_EVERY_S, sweep
 

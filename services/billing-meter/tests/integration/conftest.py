@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 from billing_meter.app import build
-from billing_meter.domain import Grant
-from billing_meter.handlers import grant_credits
+from billing_meter.domain.movements import Receipt, wallet_of
+from billing_meter.handlers.receipts import receive_credits
 from billing_meter.settings import Settings
-from billing_meter.store import PriceBooks
+from billing_meter.store.prices import PriceBooks
 from billing_meter.subscriptions import subscriptions
 from closet_chassis.background import Background
 from closet_chassis.lifecycle import Process
@@ -25,7 +25,7 @@ from closet_contracts.envelope import Event, EventData, new_event
 from closet_contracts.generation import Input
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobExpired, JobFailed
-from closet_contracts.work import Role, Size, TryOn
+from closet_contracts.work import Role, Size, TryOn, Work
 from closet_messaging.connection import connect, drain
 from closet_messaging.handling import handle
 from closet_messaging.unit import OutboxRow, transaction
@@ -43,6 +43,8 @@ class Job:
     credits: int = 5
     book: str = "2026-01"
     size: Size | None = None
+    work: Work | None = None
+    quote_id: str | None = None
     job_id: str = field(default_factory=lambda: new_id("job"))
     deadline: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(minutes=15))
 
@@ -51,9 +53,10 @@ class Job:
             job_id=self.job_id,
             user_id="u-1",
             version=1,
-            work=TryOn(size=self.size),
+            work=self.work or TryOn(size=self.size),
             inputs=(Input(role=Role.PERSON, upload_id=new_id("upl")),),
             price=Price(credits=self.credits, usd_cents=self.credits * 10, book_version=self.book),
+            quote_id=self.quote_id,
             deadline=self.deadline,
         )
         return self._event(data)
@@ -98,8 +101,9 @@ class Counter:
 
     async def grant(self, credits: int, tenant: str = "acme", receipt: str | None = None) -> str:
         async with transaction(self.pool, self) as tx:
-            grant = Grant(tenant, credits, receipt or new_id("receipt"), "a test", "to be spent")
-            return (await grant_credits(tx, grant)).outcome
+            cause = f"receipt:{receipt or new_id('receipt')}"
+            grant = Receipt("grant", cause, tenant, wallet_of(tenant), credits, "a test", "to be spent")
+            return (await receive_credits(tx, grant)).outcome
 
     def said(self, job: Job) -> list[str]:
         """The facts told about a job's credits."""
@@ -112,7 +116,7 @@ class Counter:
     async def stands(self, tenant: str = "acme") -> tuple[int, int]:
         """Balance, and what is held of it; the books are checked by the way."""
         await self.audit()
-        row = await self.pool.fetchrow("SELECT balance, held FROM balances WHERE tenant_id = $1", tenant)
+        row = await self.pool.fetchrow("SELECT balance, held FROM balances WHERE account_id = $1", wallet_of(tenant))
         return (row["balance"], row["held"]) if row else (0, 0)
 
     async def audit(self) -> None:
@@ -122,7 +126,9 @@ class Counter:
         odd = "SELECT transaction_id FROM entries GROUP BY transaction_id HAVING sum(amount) <> 0 OR count(*) < 2"
         assert await self.pool.fetch(odd) == []
         held = "SELECT coalesce(sum(credits), 0) FROM holds WHERE state = 'held'"
-        assert await self.pool.fetchval(held) == await self.pool.fetchval("SELECT coalesce(sum(held), 0) FROM balances")
+        assert await self.pool.fetchval(held) == await self.pool.fetchval(
+            "SELECT coalesce(sum(held - promised), 0) FROM balances"
+        )
 
 
 def settings(database_url: str, nats_url: str) -> Settings:

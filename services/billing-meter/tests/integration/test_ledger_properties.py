@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from billing_meter.handlers import HoldMissing
+from billing_meter.handlers.holds import HoldMissing
 from billing_meter.worker import sweep
 from closet_contracts.ids import new_id
 from closet_messaging.unit import transaction
