@@ -61,7 +61,7 @@ class Job:
         )
         return self._event(data)
 
-    def completed(self) -> Event[Any]:
+    def completed(self, credits: int | None = None) -> Event[Any]:
         return self._event(
             JobCompleted(
                 job_id=self.job_id,
@@ -70,7 +70,7 @@ class Job:
                 kind="tryon",
                 results=(),
                 attempts=1,
-                credits=self.credits,
+                credits=self.credits if credits is None else credits,
                 vendor_ms=1,
             )
         )
@@ -155,6 +155,11 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 @pytest.fixture
 def counter(pool: Pool) -> Counter:
     return Counter(pool)
+
+
+@pytest.fixture
+def new_counter() -> type[Counter]:
+    return Counter
 
 
 @pytest.fixture
