@@ -34,6 +34,14 @@ class PriceBook(Model):
         return self.model_copy(update={"credits": {**self.credits, **own}}) if own else self
 
 
+class Plan(Model):
+    """What a subscription gives: credits with each period that is paid, and rights."""
+
+    name: str
+    credits: Annotated[int, Field(gt=0)]
+    entitlements: tuple[str, ...] = ()
+
+
 class Chargeable(Model):
     """What a price depends on. `pixels` is 0 where no size was asked for; `units` counts variants or batch items.
 

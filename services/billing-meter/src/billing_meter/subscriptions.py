@@ -5,6 +5,7 @@ from functools import partial
 
 from closet_contracts.envelope import EventData
 from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobExpired, JobFailed
+from closet_contracts.render import RenderFailed, RenderSucceeded
 from closet_messaging.consumer import Handler
 
 from billing_meter.handlers import holds
@@ -16,8 +17,10 @@ def subscriptions(settings: Settings, books: PriceBooks) -> Mapping[type[EventDa
     """Every event that this service takes."""
     return {
         JobAccepted: partial(holds.hold_credits, books, settings.hold_ttl),
-        JobCompleted: holds.capture_credits,
+        JobCompleted: partial(holds.capture_credits, metered=bool(settings.stripe_key)),
         JobFailed: holds.release_credits,
         JobCancelled: holds.release_credits,
         JobExpired: holds.release_credits,
+        RenderSucceeded: holds.keep_render,
+        RenderFailed: holds.keep_render,
     }

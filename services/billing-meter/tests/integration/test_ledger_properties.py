@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from billing_meter.domain.movements import Correction, Hold, Promise, Receipt, Reversal, wallet_of
 from billing_meter.handlers import promises, receipts
 from billing_meter.handlers.holds import HoldMissing
-from billing_meter.worker import sweep
+from billing_meter.worker.sweep import sweep
 from closet_chassis.postgres import close_pool, create_pool
 from closet_contracts.ids import new_id
 from closet_messaging.unit import transaction

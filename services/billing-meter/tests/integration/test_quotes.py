@@ -75,9 +75,7 @@ async def test_a_quote_that_does_not_fit_is_denied(counter: Any, new_job: Any, w
     tenant = "evil" if wrong == "tenant" else "acme"
     await counter.grant(200, tenant)
     work = WORK.validate_python({"kind": "hairstyle"} if wrong == "work" else {"kind": "tryon"})
-    quote = await quoted(
-        counter, work, "u-2" if wrong == "user" else "u-1", timedelta(0) if wrong == "expired" else HOUR
-    )
+    quote = await quoted(counter, work, "u-2" if wrong == "user" else "u-1", -HOUR if wrong == "expired" else HOUR)
     job = new_job(tenant=tenant, quote_id="quo_nobodys" if wrong == "unknown" else quote.quote_id)
     await counter.take(job.accepted())
     (denied,) = [event.data for event in counter.told if isinstance(event.data, CreditDenied)]

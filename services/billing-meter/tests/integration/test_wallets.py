@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from billing_meter.domain.movements import Correction, Hold, Promise, Receipt, Reversal
 from billing_meter.handlers import promises, receipts
-from billing_meter.worker import sweep
+from billing_meter.worker.sweep import sweep
 from closet_contracts.credit import CreditBalanceLow
 from closet_messaging.unit import transaction
 

@@ -8,6 +8,7 @@ import structlog
 from closet_contracts.credit import CreditCaptured, CreditDenied, CreditHeld, CreditReleased
 from closet_contracts.envelope import Event
 from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobExpired, JobFailed
+from closet_contracts.render import RenderFailed, RenderSucceeded
 from closet_messaging import outbox
 from closet_messaging.unit import Tx
 from prometheus_client import Counter
@@ -22,9 +23,10 @@ from billing_meter.domain.prices import (
     refused_by_quote,
 )
 from billing_meter.handlers.telling import tell_balance
-from billing_meter.store import accounts, movements
+from billing_meter.store import accounts, facts, movements
 from billing_meter.store.movements import JobRef
 from billing_meter.store.prices import PriceBooks, kept_quote
+from billing_meter.store.work import ADD_USAGE
 
 log = structlog.get_logger(__name__)
 
@@ -55,14 +57,20 @@ async def hold_credits(books: PriceBooks, ttl: timedelta, tx: Tx, event: Event[J
         await tell_balance(tx, tenant, moved, event)
 
 
-async def capture_credits(tx: Tx, event: Event[JobCompleted]) -> None:
-    """Charge the job to its hold. One whose hold was given back is not charged any more: a loss, noted and told."""
+async def capture_credits(tx: Tx, event: Event[JobCompleted], *, metered: bool = False) -> None:
+    """Charge the job to its hold. One whose hold was given back is not charged any more: a loss, noted and told.
+
+    Where Stripe meters (`metered`), what was captured is to be told to it.
+    """
     job, tenant = event.data, event.tenantid
+    facts.keep_end(tx, event)
     moved = await movements.capture(tx.conn, JobRef(job.job_id, tenant, event.traceparent), job.credits)
     if moved.outcome == "captured":
         data = CreditCaptured(job_id=job.job_id, account_id=moved.wallet, credits=moved.credits)
         outbox.add(tx, data, tenant=tenant, cause=event)
         await tell_balance(tx, tenant, moved, event)
+        if metered and moved.credits:
+            tx.defer(ADD_USAGE, job.job_id, tenant, moved.credits)
     elif moved.outcome == "lost":
         tx.after_commit(partial(LOST.inc, moved.credits))
         log.error("credits_lost", job_id=job.job_id, tenant_id=tenant, credits=moved.credits)
@@ -72,12 +80,18 @@ async def capture_credits(tx: Tx, event: Event[JobCompleted]) -> None:
 
 async def release_credits(tx: Tx, event: Event[JobFailed | JobCancelled | JobExpired]) -> None:
     """Give the hold back; if there is none yet, see that there will be none."""
+    facts.keep_end(tx, event)
     await _release(tx, JobRef(event.data.job_id, event.tenantid, event.traceparent), event.data.code, event)
 
 
 async def release_expired(tx: Tx, job: JobRef) -> None:
     """Give back a hold that nobody settled in time."""
     await _release(tx, job, "expired", None)
+
+
+async def keep_render(tx: Tx, event: Event[RenderSucceeded | RenderFailed]) -> None:
+    """Keep what an attempt took at the vendor."""
+    facts.keep_render(tx, event)
 
 
 async def _refusal(books: PriceBooks, tx: Tx, event: Event[JobAccepted]) -> Denial | None:

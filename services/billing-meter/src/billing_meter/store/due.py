@@ -66,3 +66,16 @@ async def forget_quotes(conn: Connection, limit: int) -> int:
         limit,
     )
     return int(tag.rpartition(" ")[2])
+
+
+async def forget_work(conn: Connection, limit: int) -> int:
+    """Delete what was done with Stripe three months ago or longer, and the copies of its events with it."""
+    tag = await conn.execute(
+        """
+        DELETE FROM stripe_work WHERE work_id = ANY (ARRAY(
+            SELECT work_id FROM stripe_work WHERE state IN ('done', 'ignored') AND at < now() - interval '90 days'
+            LIMIT $1 FOR UPDATE SKIP LOCKED))
+        """,
+        limit,
+    )
+    return int(tag.rpartition(" ")[2])

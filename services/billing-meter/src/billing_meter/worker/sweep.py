@@ -26,6 +26,7 @@ async def sweep(transaction: Begin) -> bool | float:
     async with transaction() as tx:
         holds = await _release_holds(tx)
         forgotten = await due.forget_quotes(tx.conn, _QUOTES_AT_ONCE)
+        await due.forget_work(tx.conn, _QUOTES_AT_ONCE)
         for tenant, available in (await accounts.all_available(tx.conn)).items():
             AVAILABLE.labels(tenant).set(available)
         seconds = await due.seconds_to_next_expiry(tx.conn)
