@@ -1,31 +1,45 @@
 """The service's parts on a real database, and the whole service on a real bus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
+from billing_meter.adapters.signatures import Mailbox
+from billing_meter.adapters.stripe import Stripe
 from billing_meter.app import build
 from billing_meter.domain.movements import Receipt, wallet_of
 from billing_meter.handlers.receipts import receive_credits
+from billing_meter.handlers.stripe import Terms
+from billing_meter.http import PATH, add_routes
 from billing_meter.settings import Settings
 from billing_meter.store.prices import PriceBooks
 from billing_meter.subscriptions import subscriptions
+from billing_meter.worker.actions import Desk
+from billing_meter.worker.clerk import Clerk
 from closet_chassis.background import Background
+from closet_chassis.http import make_http_app
 from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import Pool, close_pool, create_pool
 from closet_chassis.readiness import Readiness
 from closet_contracts.codec import decode, encode
-from closet_contracts.credit import CreditBalanceChanged, Price
+from closet_contracts.credit import CreditBalanceChanged, Plan, Price
 from closet_contracts.envelope import Event, EventData, new_event
 from closet_contracts.generation import Input
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobExpired, JobFailed
 from closet_contracts.work import Role, Size, TryOn, Work
+from closet_devstack.sandbox.stripe.remote import Remote
+from closet_devstack.servers.stripe import StripeServer
+from closet_devstack.testing import eventually
 from closet_messaging.connection import connect, drain
 from closet_messaging.handling import handle
 from closet_messaging.unit import OutboxRow, transaction
@@ -132,7 +146,8 @@ class Counter:
 
 
 def settings(database_url: str, nats_url: str) -> Settings:
-    return Settings(database_url=database_url, nats_url=nats_url)
+    """With a key of Stripe's, so that what is captured is metered for those tenants that are."""
+    return Settings(database_url=database_url, nats_url=nats_url, stripe_key="sk_test_nobodys")
 
 
 @pytest.fixture
@@ -179,6 +194,67 @@ async def replica(
             return process
 
         yield start
+
+
+@dataclass
+class Office:
+    """The service's dealings with Stripe, done when a test says so; Stripe's webhooks come to `url`."""
+
+    counter: Counter
+    clerk: Clerk
+    stripe: Stripe
+    sandbox: Remote
+    secret: str
+    url: str
+
+    async def work(self) -> None:
+        """Until nothing is due any more, retries included."""
+
+        async def nothing_due() -> bool:
+            await self.clerk.step()
+            return not await self.counter.pool.fetchval("SELECT count(*) FROM stripe_work WHERE state = 'due'")
+
+        await eventually(nothing_due, timeout=30)
+
+    async def heard(self, count: int) -> None:
+        """Once so many events have come, what there is to do is done."""
+
+        async def came() -> bool:
+            sql = "SELECT count(*) FROM stripe_work WHERE kind = 'event'"
+            return bool(await self.counter.pool.fetchval(sql) >= count)
+
+        await eventually(came)
+        await self.work()
+
+    async def begin(self, verb: Any, *args: Any, **options: Any) -> Any:
+        async with transaction(self.counter.pool, self.counter) as tx:
+            return await verb(tx, *args, **options)
+
+    async def post(self, raw: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
+        async with aiohttp.ClientSession() as session, session.post(self.url, data=raw, headers=headers) as response:
+            return response.status, await response.json()
+
+
+@pytest.fixture(scope="session")
+def stripe_server(devstack_folder: Path) -> Iterator[StripeServer]:
+    server = StripeServer(devstack_folder / "stripe").start()
+    yield server
+    server.discard()
+
+
+@pytest.fixture
+async def office(counter: Counter, stripe_server: StripeServer) -> AsyncIterator[Office]:
+    sandbox, begin = Remote(stripe_server.url), partial(transaction, counter.pool, counter)
+    await sandbox.reset()
+    app = make_http_app("billing-meter", Readiness())
+    add_routes(app, Mailbox([stripe_server.webhook_secret]), begin, lambda: None)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        url = str(server.make_url(PATH))
+        await sandbox.change(webhook_url=url)
+        stripe = Stripe(session, stripe_server.api_key, stripe_server.url, ("mtr_closet", "closet_credits"))
+        terms = Terms({"price_growth": Plan(name="growth", credits=1000)}, timedelta(days=7))
+        clerk = Clerk(Desk(begin, stripe, terms, "https://shop.example/billing"))
+        yield Office(counter, clerk, stripe, sandbox, stripe_server.webhook_secret, url)
 
 
 @dataclass
