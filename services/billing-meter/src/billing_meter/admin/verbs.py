@@ -1,30 +1,19 @@
 """The operator's verbs: what each needs, and what it does in one transaction."""
 
 from argparse import Namespace
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
 from closet_contracts.credit import PriceBook
 from closet_messaging.unit import Tx
 
 from billing_meter.admin import options as given
-from billing_meter.admin.options import Option, wallet
+from billing_meter.admin.options import wallet
+from billing_meter.admin.stripe import STRIPE_VERBS
+from billing_meter.admin.verb import Answer, Verb
 from billing_meter.domain.movements import Correction, Movement, Promise, Receipt
 from billing_meter.handlers import promises, receipts
 from billing_meter.store import accounts, movements
 from billing_meter.store.prices import add_book
-
-Answer = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """A verb of the command line."""
-
-    help: str
-    options: tuple[Option, ...]
-    run: Callable[[Tx, Namespace], Awaitable[Answer]]
 
 
 async def _grant(tx: Tx, options: Namespace) -> Answer:
@@ -127,4 +116,5 @@ VERBS: Mapping[str, Verb] = {
     "low-balance": Verb("say when a low balance is told", (given.TENANT, given.DEVICE, given.LOW_AT), _low),
     "prices": Verb("keep a new price book, sold from a time on", (given.BOOK, given.FROM), _prices),
     "rebuild": Verb("make the balances anew from the entries", (), _rebuild),
+    **STRIPE_VERBS,
 }

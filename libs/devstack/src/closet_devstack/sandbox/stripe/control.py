@@ -65,12 +65,13 @@ class Control:
     async def stats(self, _request: web.Request) -> web.Response:
         """How often each endpoint was called, and how much of each kind there is."""
         kinds = Counter(one["object"] for one in self._world.objects.values())
-        usage = list(self._world.usage.values())
+        usage = self._world.usage
         return answer(
             {
                 "calls": dict(self._world.calls),
                 "objects": dict(kinds),
                 "usage": len(usage),
+                "identifiers": len({one.identifier for one in usage}),
                 "credits": sum(one.value for one in usage),
                 "events": len(self._world.events),
             }

@@ -23,7 +23,7 @@ def gate(world: World) -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith("/_sandbox/"):
             return await handler(request)
-        world.calls[f"{request.method} {request.match_info.route.resource}"] += 1
+        world.calls[f"{request.method} {request.path}"] += 1
         await asyncio.sleep(world.settings.answer_ms / 1000)
         try:
             return await _admit(world, request, handler)

@@ -31,10 +31,10 @@ class Meters:
         if text(form, "event_name") != world.settings.meter_event_name:
             raise invalid(f"No active meter found for event name {form['event_name']}", "no_meter")
         usage = _usage(form, world.now())
-        if usage.identifier in world.usage:
+        if any(usage.identifier == one.identifier for one in world.usage):
             raise invalid(f"An event already exists with identifier {usage.identifier}.", "duplicate_meter_event")
         if usage.customer in world.objects:
-            world.usage[usage.identifier] = usage
+            world.usage.append(usage)
         else:
             self._webhooks.send(self._report(request, usage))
         return answer({"object": "billing.meter_event", "created": world.now(), "livemode": False, **form})
@@ -51,9 +51,7 @@ class Meters:
         return answer({"object": "list", "data": [one for one in days if one], "has_more": False, "url": request.path})
 
     def _summary(self, customer: str, day: int) -> Object | None:
-        values = [
-            one.value for one in self._world.usage.values() if one.customer == customer and day <= one.at < day + _DAY_S
-        ]
+        values = [one.value for one in self._world.usage if one.customer == customer and day <= one.at < day + _DAY_S]
         return (
             {
                 "id": f"mtrusg_{customer}_{day}",

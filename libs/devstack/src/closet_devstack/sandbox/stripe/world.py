@@ -29,7 +29,7 @@ class World:
 
     settings: Settings
     objects: dict[str, Object] = field(default_factory=dict)
-    usage: dict[str, Usage] = field(default_factory=dict)
+    usage: list[Usage] = field(default_factory=list)
     events: list[Object] = field(default_factory=list)
     answers: dict[str, tuple[bytes, int, bytes]] = field(default_factory=dict)
     """Idempotency key -> what was asked, and what was answered."""
