@@ -1,4 +1,4 @@
-"""`closet dlq`, `ledger`, `statement`, `reconcile`: the operator's side, over NATS, loaded only when one of them runs."""
+"""The operator's commands, over NATS. The bus is loaded only when one of them runs."""
 
 import typer
 

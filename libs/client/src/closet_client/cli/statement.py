@@ -30,7 +30,7 @@ Until = Annotated[datetime, typer.Option("--until", formats=_DAYS, help="The day
 As = Annotated[Format, typer.Option("--format", "-f", help="How it is written.")]
 
 
-def statement(account: Account, *, since: Since, until: Until, format: As = Format.JSON) -> None:  # noqa: A002 as typed
+def statement(account: Account, *, since: Since, until: Until, format: As = Format.JSON) -> None:
     """Write an account's statement to standard output (operator)."""
     asked = ReadStatement(account_id=account, since=since.replace(tzinfo=UTC), until=until.replace(tzinfo=UTC))
 

@@ -37,9 +37,13 @@ async def _show_topup(tx: Tx, options: Namespace) -> Answer:
 
 
 async def _auto_topup(tx: Tx, options: Namespace) -> Answer:
-    below, credits = (options.below, options.credits) if options.on else (None, None)
-    await customers.set_automatic_topup(tx.conn, options.tenant, below, credits)
-    return {"outcome": "set", "tenant": options.tenant, "below": below, "credits": credits}
+    await customers.set_automatic_topup(tx.conn, options.tenant, options.below, options.credits)
+    return {"outcome": "set", "tenant": options.tenant, "below": options.below, "credits": options.credits}
+
+
+async def _no_auto_topup(tx: Tx, options: Namespace) -> Answer:
+    await customers.set_automatic_topup(tx.conn, options.tenant, None, None)
+    return {"outcome": "set", "tenant": options.tenant}
 
 
 async def _meter(tx: Tx, options: Namespace) -> Answer:
@@ -81,9 +85,8 @@ _MONEY = (given.TENANT, given.CENTS, given.RECEIPT)
 STRIPE_VERBS: Mapping[str, Verb] = {
     "checkout": Verb("open a page where credits are paid", (given.TENANT, given.DEVICE, given.CREDITS), _checkout),
     "show-topup": Verb("show how a purchase stands, and its page", (given.TOPUP,), _show_topup),
-    "auto-topup": Verb(
-        "buy credits whenever few are left", (given.TENANT, given.BELOW, given.CREDITS, given.ON), _auto_topup
-    ),
+    "auto-topup": Verb("buy credits whenever few are left", (given.TENANT, given.BELOW, given.CREDITS), _auto_topup),
+    "no-auto-topup": Verb("buy no more credits by itself", (given.TENANT,), _no_auto_topup),
     "meter": Verb("tell Stripe's meter of what is captured", (given.TENANT, given.ON), _meter),
     "subscribe": Verb("subscribe a tenant to a plan", (given.TENANT, given.PLAN, given.RECEIPT), _subscribe),
     "refund-payment": Verb("give back money of a top-up", (*_MONEY, given.TOPUP), _refund_payment),
