@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from billing_meter.rpc import read_statement
 from closet_contracts.render import RenderFailed, RenderSucceeded, ResultFile
-from closet_contracts.rpc import ReadStatement, Statement
+from closet_contracts.rpc import ReadStatement, Statement, StatementLine
 from closet_messaging.rpc import RpcFailed
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -56,7 +56,8 @@ async def test_pages_make_the_whole(counter: Any) -> None:
     for _ in range(5):
         await counter.grant(10)
     whole = await statement(counter, now - HOUR, now + HOUR)
-    lines, after = [], None
+    lines: list[StatementLine] = []
+    after: str | None = None
     while True:
         page = await statement(counter, now - HOUR, now + HOUR, after=after, limit=2)
         lines += page.lines

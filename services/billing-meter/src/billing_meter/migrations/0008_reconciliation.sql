@@ -6,7 +6,7 @@ CREATE TABLE job_ends (
     credits bigint NOT NULL CHECK (credits >= 0),
     ended_at timestamptz NOT NULL
 );
-CREATE INDEX job_ends_by_time ON job_ends (ended_at);
+CREATE INDEX job_ends_by_time ON job_ends USING brin (ended_at) WITH (autosummarize = on);
 
 CREATE TABLE job_renders (
     render_id text PRIMARY KEY,
@@ -17,7 +17,7 @@ CREATE TABLE job_renders (
     ended_at timestamptz NOT NULL
 );
 CREATE INDEX job_renders_of_job ON job_renders (job_id);
-CREATE INDEX job_renders_by_time ON job_renders (ended_at);
+CREATE INDEX job_renders_by_time ON job_renders USING brin (ended_at) WITH (autosummarize = on);
 
 -- The last comparison of each day.
 CREATE TABLE reconciliations (
