@@ -29,21 +29,30 @@ from closet_storage.objects import ObjectStore, open_store
 from closet_storage.pool import PicturePool
 from closet_storage.signing import Signer
 from job_orchestrator.worker import expire_due
+from kiosk_gateway.handlers import uploads as gateway_uploads
+from kiosk_gateway.handlers.admission import Admission
 from kiosk_gateway.handlers.intake import Intake
 from kiosk_gateway.handlers.pace import Pace
-from kiosk_gateway.handlers.uploads import Uploads
 from kiosk_gateway.handlers.waiting import Doorbell, Waiters
-from perfect_adapter.adapters.downloads import Downloads
+from perfect_adapter.adapters.calls import Caller
+from perfect_adapter.adapters.classic import Classic
+from perfect_adapter.adapters.downloads import Downloads, Hosts
 from perfect_adapter.adapters.perfect import Perfect
 from perfect_adapter.adapters.signatures import Mailbox
+from perfect_adapter.adapters.uploads import Uploads
+from perfect_adapter.domain.doubt import Policy
+from perfect_adapter.domain.features import Options
 from perfect_adapter.domain.quota import Budget
+from perfect_adapter.domain.room import Rules
 from perfect_adapter.handlers import keep_webhooks
 from perfect_adapter.http import PATH, add_routes
-from perfect_adapter.store import ledger
 from perfect_adapter.worker.collect import Collector
-from perfect_adapter.worker.lane import KeyLane
+from perfect_adapter.worker.inputs import Inputs
+from perfect_adapter.worker.keyring import KeyRing
+from perfect_adapter.worker.line import Line
+from perfect_adapter.worker.resolve import Patience, Resolver
 from perfect_adapter.worker.results import Results
-from perfect_adapter.worker.submit import Submitter
+from perfect_adapter.worker.submit import Submitter, Terms
 from perfect_adapter.worker.sweep import Sweeper
 from upload_signer.worker import Checker
 
@@ -92,7 +101,7 @@ class House:
     handlers: Mapping[Service, Handlers]
     intake: Intake
     late_intake: Intake
-    uploads: Uploads
+    uploads: gateway_uploads.Uploads
     objects: ObjectStore
     before_vendor: Sequence[Step]
     at_vendor: Sequence[Step]
@@ -119,9 +128,9 @@ async def open_house(urls: Mapping[Service, str], s3: S3Server, vendor: PerfectS
         yield House(
             pools=pools,
             handlers=_handlers(urls),
-            intake=Intake(gateway, Pace(), CONSENT_VERSION, LIVES_S),
-            late_intake=Intake(gateway, Pace(), CONSENT_VERSION, 0),
-            uploads=Uploads(gateway),
+            intake=Intake(gateway, Admission(Pace(), LIVES_S), CONSENT_VERSION, LIVES_S),
+            late_intake=Intake(gateway, Admission(Pace(), LIVES_S), CONSENT_VERSION, 0),
+            uploads=gateway_uploads.Uploads(gateway),
             objects=await stack.enter_async_context(open_store(Signer.of(s3.access()))),
             before_vendor=(partial(_round, checker), partial(_reap, begin[Service.JOB_ORCHESTRATOR])),
             at_vendor=at_vendor,
@@ -137,7 +146,7 @@ def _handlers(urls: Mapping[Service, str]) -> Mapping[Service, Handlers]:
     return {
         Service.UPLOAD_SIGNER: upload_signer.subscriptions.subscriptions(_asleep),
         Service.JOB_ORCHESTRATOR: job_orchestrator.subscriptions.subscriptions(orchestrator),
-        Service.PERFECT_ADAPTER: perfect_adapter.subscriptions.subscriptions(_asleep),
+        Service.PERFECT_ADAPTER: perfect_adapter.subscriptions.subscriptions(Options(), _asleep),
         Service.BILLING_METER: billing_meter.subscriptions.subscriptions(billing, PriceBooks()),
         Service.KIOSK_GATEWAY: kiosk_gateway.subscriptions.subscriptions(Doorbell(Waiters())),
     }
@@ -160,18 +169,23 @@ async def _checker(stack: AsyncExitStack, begin: Begin, s3: S3Server) -> Checker
 async def _at_vendor(stack: AsyncExitStack, begin: Begin, s3: S3Server, vendor: PerfectServer) -> Sequence[Step]:
     account = vendor.env()
     session = await stack.enter_async_context(aiohttp.ClientSession())
-    downloads = Downloads(session, frozenset({account["PERFECT_RESULT_HOSTS"]}), insecure=True)
-    perfect = Perfect(session, account["PERFECT_BASE"], account["PERFECT_API_KEY"], 30, downloads)
+    hosts = Hosts(frozenset({account["PERFECT_RESULT_HOSTS"]}), insecure=True)
+    caller = Caller(session, account["PERFECT_BASE"], 30)
+    perfect = Perfect(caller, Classic(caller), Downloads(session, hosts), Uploads(session, hosts))
     signer = Signer.of(s3.access(Service.PERFECT_ADAPTER))
     objects = await stack.enter_async_context(open_store(signer, "AES256"))
-    results = Results(perfect, objects, await stack.enter_async_context(PicturePool()))
-    lane = KeyLane(begin, "chaos", UNLIMITED)
-    async with begin() as tx:
-        await ledger.open_lane(tx.conn, lane.name)
-    submitter = Submitter(lane, perfect, signer, LOOK_AFTER_S, _asleep)
-    collector = Collector(lane, perfect, results, LOOK_AFTER_S)
-    sweeper = Sweeper(begin, UNLIMITED.window_s)
-    return partial(_round, submitter), partial(_round, collector), sweeper.step
+    pictures = await stack.enter_async_context(PicturePool())
+    results = Results(perfect, objects, pictures)
+    ring = KeyRing((account["PERFECT_API_KEY"],), None, "chaos")
+    line = Line(begin, ring, "chaos", UNLIMITED)
+    await ring.refresh(begin)
+    inputs = Inputs("url", signer, objects, pictures, perfect)
+    terms = Terms(Rules(300), WIDTH, 2, LOOK_AFTER_S)
+    submitter = Submitter(line, perfect, inputs, results, terms, _asleep, _asleep)
+    collector = Collector(line, perfect, results, LOOK_AFTER_S, _asleep, lambda _: False, _asleep)
+    resolver = Resolver(line, perfect, Patience(30, Policy.GIVE_UP, 0), _asleep, _asleep)
+    sweeper = Sweeper(begin, UNLIMITED.window_s, 2, _asleep)
+    return partial(_round, submitter), partial(_round, collector), partial(_round, resolver), sweeper.step
 
 
 async def _webhook_endpoint(stack: AsyncExitStack, begin: Begin, vendor: PerfectServer) -> str:

@@ -8,15 +8,16 @@ from enum import StrEnum
 
 from billing_meter.domain.movements import Receipt, wallet_of
 from billing_meter.handlers.receipts import publish_prices, receive_credits
+from closet_contracts.generation import Input
 from closet_contracts.nouns import Service
-from closet_contracts.work import TryOn
+from closet_contracts.work import Role, TryOn
 from closet_devstack import samples
 from closet_devstack.sandbox.perfect.remote import Remote
 from closet_storage.keys import upload_key
 from kiosk_gateway.domain.access import Caller
 from kiosk_gateway.handlers import consents
-from kiosk_gateway.handlers.intake import Asked
 from kiosk_gateway.handlers.jobs import cancel
+from kiosk_gateway.handlers.judging import Asked
 from kiosk_gateway.handlers.uploads import UploadAsked
 from kiosk_gateway.handlers.waiting import Doorbell, Waiters
 
@@ -142,8 +143,9 @@ class Shoppers:
         return upload_id
 
     def _asked(self, who: Caller, inputs: Sequence[str]) -> Asked:
-        person, garment = inputs
-        return Asked(who.tenant, who.user, TryOn(), person, garment, None)
+        roles = (Role.PERSON, Role.GARMENT)
+        parts = tuple(Input(role=role, upload_id=upload) for role, upload in zip(roles, inputs, strict=True))
+        return Asked(who.tenant, who.user, TryOn(), parts, None)
 
     async def _post(self, story: Story, asked: Iterable[Asked], *, late: bool = False) -> None:
         intake = self.house.late_intake if late else self.house.intake

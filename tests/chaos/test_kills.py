@@ -24,9 +24,6 @@ TWICE = 0.1  # of the shoppers press the button twice
 WITHIN_S = 0.6  # what a burst of requests is busy for
 ANSWER_MS = 150  # of the vendor's API: so that some process dies while it waits for one
 SETTLED_S = 90.0
-# A create whose answer died with its process may have been billed: such a job fails, uncharged, and is not repeated.
-EXPLAINED = {"vendor_ambiguous"}
-FEW = JOBS // 10
 
 Strike = Callable[[Stack, str, int], Awaitable[None]]
 """What is done to a replica or a server that runs."""
@@ -39,7 +36,14 @@ Blow = Sequence[tuple[str, int]]
 async def stack() -> AsyncIterator[Stack]:
     options = StackOptions(
         sandbox=["--latency-ms", "300", "--fixed-result", "--quota-calls", "0"],
-        environment={"PERFECT_QUOTA_CALLS": "0", "PERFECT_PACE_PER_S": "0", "PERFECT_LOOK_AFTER_S": "2"},
+        environment={
+            "PERFECT_QUOTA_CALLS": "0",
+            "PERFECT_PACE_PER_S": "0",
+            "PERFECT_LOOK_AFTER_S": "2",
+            # An order whose answer died with its process is looked for; one that left no trace was never carried out.
+            "PERFECT_DOUBT_WAIT_S": "10",
+            "PERFECT_DOUBT_POLICY": "repeat",
+        },
     )
     async with Stack(options) as stack:
         await stack.vendor.change(answer_ms=ANSWER_MS)
@@ -48,14 +52,8 @@ async def stack() -> AsyncIterator[Stack]:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize(
-    ("strike", "failures"),
-    [
-        pytest.param(Stack.kill, FEW, id="killed"),
-        pytest.param(Stack.stop, 0, id="stopped"),
-    ],
-)
-async def test_nothing_is_lost_or_doubled(stack: Stack, strike: Strike, failures: int) -> None:
+@pytest.mark.parametrize("strike", [pytest.param(Stack.kill, id="killed"), pytest.param(Stack.stop, id="stopped")])
+async def test_nothing_is_lost_or_doubled(stack: Stack, strike: Strike) -> None:
     seed = int(os.environ.get("CHAOS_SEED") or random.randrange(10_000))
     print(f"CHAOS_SEED={seed}")  # noqa: T201 pytest shows it with a failure
     dice = random.Random(seed)
@@ -71,9 +69,7 @@ async def test_nothing_is_lost_or_doubled(stack: Stack, strike: Strike, failures
             assert books.contradictions(found) == []
             assert set(crowd.accepted.values()) == set(found.by("jobs", "job_id"))
             assert len(crowd.accepted) == len(found.rows["jobs"]) == JOBS
-            assert {phase for phase, _ in ends} <= {"completed", "failed"}
-            assert {code for _, code in ends if code} <= EXPLAINED
-            assert JOBS - completed <= failures
+            assert completed == JOBS
             assert found.balances() == {tenant.account: CREDITS - PRICE * completed}
             assert await _tasks_created(stack) <= JOBS
             assert found.events.keys() <= (await operator.stored()).keys()

@@ -44,7 +44,8 @@ class GenerationRequested(EventData):
     # The quote that the client agreed to; then the price is the quote's, whatever the book says meanwhile.
     quote_id: str | None = None
     priority: Priority = Priority.INTERACTIVE
-    consent_given_at: datetime
+    # Null where no person's photo goes in: then none was needed.
+    consent_given_at: datetime | None
     deadline: datetime
 
     def aggregate(self) -> str:

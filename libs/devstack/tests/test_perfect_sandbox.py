@@ -2,95 +2,16 @@
 
 import io
 import json
-from collections.abc import AsyncIterator
-from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 import pytest
-from aiohttp import web
-from closet_devstack import samples
 from closet_devstack.sandbox.perfect.remote import Remote
 from closet_devstack.sandbox.perfect.webhooks import signature
-from closet_devstack.servers.perfect import PerfectServer
 from closet_devstack.testing import eventually
 from PIL import Image
-from yarl import URL
 
-TRYON = "/s2s/v2.0/task/cloth-v4"
-
-
-class World:
-    """The customer's side: pictures to fetch, an ear for webhooks, a client."""
-
-    def __init__(self, server: PerfectServer) -> None:
-        self.server = server
-        self.pictures = {
-            "person": samples.person_jpeg(),
-            "garment": samples.garment_png(),
-            "blank": samples.blank_jpeg(),
-        }
-        self.heard: list[tuple[dict[str, str], bytes]] = []
-        self.url = ""
-        self.session: aiohttp.ClientSession
-
-    async def serve(self, request: web.Request) -> web.Response:
-        picture = self.pictures.get(request.match_info["name"])
-        return web.Response(body=picture) if picture else web.Response(status=403)
-
-    async def hear(self, request: web.Request) -> web.Response:
-        self.heard.append((dict(request.headers), await request.read()))
-        return web.Response()
-
-    def order(self, person: str = "person", **changes: object) -> dict[str, object]:
-        urls = {"src_file_url": f"{self.url}/{person}", "ref_file_url": f"{self.url}/garment"}
-        return {**urls, "garment_category": "full_body", **changes}
-
-    async def ask(
-        self, method: str, path: str, body: object = None, key: str | None = None
-    ) -> tuple[int, dict[str, Any]]:
-        headers = {"Authorization": f"Bearer {key or self.server.api_key}"}
-        url = URL(self.server.url + path, encoded=True)
-        async with self.session.request(method, url, json=body, headers=headers) as response:
-            assert int(response.headers["x-request-id"]) > 2**53
-            return response.status, await response.json()
-
-    async def create(self, path: str = TRYON, **changes: object) -> str:
-        status, answer = await self.ask("POST", path, self.order(**changes))  # type: ignore[arg-type]
-        assert (status, answer["status"]) == (200, 200)
-        task_id: str = answer["data"]["task_id"]
-        return task_id
-
-    async def look(self, task_id: str, path: str = TRYON) -> dict[str, Any]:
-        status, answer = await self.ask("GET", f"{path}/{quote(task_id, safe='')}")
-        assert status == 200
-        data: dict[str, Any] = answer["data"]
-        return data
-
-    async def ended(self, task_id: str) -> dict[str, Any]:
-        async def look() -> dict[str, Any] | None:
-            data = await self.look(task_id)
-            return data if data["task_status"] != "running" else None
-
-        return await eventually(look)
-
-
-@pytest.fixture
-async def world(perfect_server: PerfectServer, sandbox: Remote) -> AsyncIterator[World]:
-    one = World(perfect_server)
-    app = web.Application()
-    app.router.add_get("/{name}", one.serve)
-    app.router.add_post("/hooks", one.hear)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    one.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await sandbox.change(webhook_urls=[f"{one.url}/hooks"])
-    async with aiohttp.ClientSession() as one.session:
-        yield one
-    await sandbox.reset()
-    await runner.cleanup()
+from .customer import TRYON, World
 
 
 async def test_a_tryon_gives_a_picture_of_the_persons_size_that_is_neither_input(world: World) -> None:

@@ -44,6 +44,8 @@ class ServiceProcess(Server):
         self.name = f"{service}-{replica}"
         self.extra: Mapping[str, str] = {}
         """Settings beside those of `env`, from the next start on."""
+        self.module = _module_of(service)
+        """What is run; tests may run the service inside a program of their own."""
         self._env = env
         self._preferred_port = preferred_port
         self.port = free_port(preferred_port)
@@ -62,7 +64,7 @@ class ServiceProcess(Server):
             self.port = free_port(self._preferred_port)
 
     def _launch(self) -> Child:
-        program = [sys.executable, "-m", _module_of(self.service)]
+        program = [sys.executable, "-m", self.module]
         return Child(program, self.log, env={**self._env(), **self.extra})
 
     def _is_ready(self, child: Child) -> bool:

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, ImageOps
 from closet_storage import containers
 from closet_storage.picture import Picture, PictureRejected
 
-__all__ = ["Picture", "PictureRejected", "check_result", "fit", "normalise"]
+__all__ = ["Picture", "PictureRejected", "check_result", "fit", "jpeg", "mask", "normalise"]
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_RESULT_BYTES = 32 * 1024 * 1024
@@ -41,17 +41,25 @@ _TO_UPRIGHT = {
 }
 
 
-def normalise(
-    data: bytes, max_side: int = 4096, min_side: int = 384, min_long_side: int = 512, max_bytes: int = MAX_BYTES
+def normalise(  # noqa: PLR0913, PLR0917  the limits
+    data: bytes,
+    max_side: int = 4096,
+    min_side: int = 384,
+    min_long_side: int = 512,
+    max_bytes: int = MAX_BYTES,
+    grey: bool = False,
 ) -> Picture:
     """The picture upright, sRGB, at most `max_side` long and 9.5 MB heavy; always encoded anew.
 
     JPEG stays JPEG; PNG and WebP become PNG if anything shows through them, else JPEG. Of an animation the first frame.
+    With `grey` the picture is a mask, whose values count and not how they look: it becomes a grey PNG of its own size.
 
     Raises:
         PictureRejected: with any of its codes.
     """
     with _opened(data, max_bytes) as picture:
+        if grey:
+            return _grey(picture, max_bytes)
         image = _upright_srgb(picture, max_side)
         if min(image.size) < min_side or max(image.size) < min_long_side:
             raise PictureRejected(
@@ -73,6 +81,34 @@ def fit(data: bytes, width: int, height: int, max_bytes: int = MAX_RESULT_BYTES)
             return kept
         image = ImageOps.fit(_upright_srgb(picture), (width, height), Image.Resampling.LANCZOS)
         return _encoded(image, max_bytes)
+
+
+def jpeg(data: bytes, max_side: int, max_bytes: int = MAX_BYTES) -> Picture:
+    """The picture as JPEG, at most `max_side` long; what shows through is white.
+
+    Raises:
+        PictureRejected: with any of its codes.
+    """
+    with _opened(data, max_bytes) as picture:
+        image = _upright_srgb(picture, max_side)
+        if image.mode == "RGBA":
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return _encoded(image.convert("RGB"), min(max_bytes, LIGHT_BYTES))
+
+
+def mask(data: bytes, width: int, height: int, max_bytes: int = MAX_BYTES) -> Picture:
+    """A mask in grey, as PNG of exactly this size; what shows through is black.
+
+    Raises:
+        PictureRejected: with any of its codes.
+    """
+    with _opened(data, max_bytes) as picture:
+        image = _upright_srgb(picture)
+        if image.mode == "RGBA":
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+        out = io.BytesIO()
+        image.convert("L").resize((width, height), Image.Resampling.NEAREST).save(out, "PNG", optimize=True)
+        return Picture(out.getvalue(), "image/png", width, height)
 
 
 def check_result(data: bytes, max_bytes: int = MAX_RESULT_BYTES) -> Picture:
@@ -145,6 +181,23 @@ def _upright_srgb(picture: Image.Image, max_side: int | None = None) -> Image.Im
     if orientation in _TO_UPRIGHT:
         image = image.transpose(_TO_UPRIGHT[orientation])
     return image
+
+
+def _grey(picture: Image.Image, max_bytes: int) -> Picture:
+    """The values as they are, whatever a profile says about colours; what shows through is black."""
+    picture.load()
+    orientation, image = _orientation(picture), _eight_bit(picture)
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+    image = image.convert("L")
+    if orientation in _TO_UPRIGHT:
+        image = image.transpose(_TO_UPRIGHT[orientation])
+    image.info = {}
+    out = io.BytesIO()
+    image.save(out, "PNG", optimize=True)
+    if out.tell() > max_bytes:
+        raise PictureRejected("picture_too_large", "The mask holds too much detail to be stored.")
+    return Picture(out.getvalue(), _CONTENT_TYPES["PNG"], *image.size)
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:

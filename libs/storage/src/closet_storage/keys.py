@@ -2,7 +2,7 @@
 
 import re
 
-EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "application/json": "json"}
 
 _TENANT = r"[a-z0-9][a-z0-9-]{1,62}"
 _UPLOAD = r"upl_[0-9a-f]{32}"
@@ -12,6 +12,7 @@ _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _TENANT_RE = re.compile(_TENANT)
 _UPLOAD_RE = re.compile(_UPLOAD)
 _JOB_RE = re.compile(_JOB)
+_ROLE_RE = re.compile("[a-z]+")
 _UPLOAD_KEY_RE = re.compile(rf"tenant/({_TENANT})/uploads/({_UPLOAD})")
 _ANY_KEY_RE = re.compile(rf"tenant/({_TENANT})(?:/{_SEGMENT})+")
 
@@ -35,6 +36,13 @@ def result_key(tenant: str, job_id: str, i: int, ext: str) -> str:
     if i < 0:
         raise InvalidKey("a result's number cannot be negative")
     return f"{_prefix(tenant)}/results/{_checked(_JOB_RE, job_id)}/result_{i}.{_known(ext)}"
+
+
+def prepared_key(tenant: str, job_id: str, item: int, role: str, ext: str) -> str:
+    """What was made of an input for the vendor; it lies with the job's results, so that it goes when they go."""
+    if not _ROLE_RE.fullmatch(role) or item < 0:
+        raise InvalidKey("not a part that an input plays")
+    return f"{_prefix(tenant)}/results/{_checked(_JOB_RE, job_id)}/input_{item}_{role}.{_known(ext)}"
 
 
 def parse_upload_key(key: str) -> tuple[str, str]:

@@ -63,6 +63,14 @@ class PicturePool:
         """As `images.fit`; raises what `normalise` raises."""
         return await self._picture("fit", data, {"width": width, "height": height})
 
+    async def jpeg(self, data: bytes, *, max_side: int) -> Picture:
+        """As `images.jpeg`; raises what `normalise` raises."""
+        return await self._picture("jpeg", data, {"max_side": max_side})
+
+    async def mask(self, data: bytes, width: int, height: int) -> Picture:
+        """As `images.mask`; raises what `normalise` raises."""
+        return await self._picture("mask", data, {"width": width, "height": height})
+
     async def check_result(self, data: bytes, **limits: int) -> Picture:
         """As `images.check_result`, with its keyword arguments; raises what `normalise` raises."""
         return await self._picture("check_result", data, limits)

@@ -40,7 +40,13 @@ def main(parent: int, memory_bytes: int, cpu_s: int) -> None:
     _restrict(parent, memory_bytes)
     from closet_storage import images  # noqa: PLC0415 - decoders are loaded when the limits hold
 
-    calls: Calls = {"normalise": images.normalise, "fit": images.fit, "check_result": images.check_result}
+    calls: Calls = {
+        "normalise": images.normalise,
+        "fit": images.fit,
+        "jpeg": images.jpeg,
+        "mask": images.mask,
+        "check_result": images.check_result,
+    }
     requests, replies = sys.stdin.buffer, _only_frames_on_stdout()
     _send(replies, {"ready": True})
     while True:

@@ -4,28 +4,34 @@ What a transaction has locked it remembers, so that several facts about a job in
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import asyncpg
 from closet_contracts.envelope import Event
 from closet_contracts.generation import GenerationRequested
+from closet_contracts.work import tasks_of
 from closet_messaging.unit import Tx
 
-from job_orchestrator.domain import Job, Phase, Reason
+from job_orchestrator.domain.job import OPEN, Item, Job, Phase, Reason, Step
 
 _REQUEST = {"work", "inputs", "price", "priority"}
 _COLUMNS = """
     j.job_id, j.tenant_id, j.user_id, j.request, j.consent_given_at, j.deadline, j.max_attempts, j.traceparent,
-    j.phase, j.version, j.attempt, j.held, j.assets, j.vendor_ms, j.accepted_at, w.withdrawn_at
+    j.phase, j.version, j.held, j.assets, j.items, j.results, j.accepted_at, w.withdrawn_at
 """
 _JOB = f"SELECT {_COLUMNS} FROM jobs j LEFT JOIN withdrawals w USING (tenant_id, user_id)"  # noqa: S608 (constants)
 
 
 @dataclass(slots=True)
 class Row:
-    """A job under this transaction's lock. `assets` are the checked inputs by upload id, as they were told."""
+    """A job under this transaction's lock.
+
+    `assets` are the checked inputs by upload id, `results` those of the items that succeeded by their number, as they
+    were told.
+    """
 
     job_id: str
     tenant_id: str
@@ -35,6 +41,7 @@ class Row:
     traceparent: str | None
     accepted_at: datetime
     assets: dict[str, Any]
+    results: dict[str, list[Any]]
     job: Job
     reason: Reason | None = None
 
@@ -46,9 +53,10 @@ class Row:
 
 
 class Attempt(NamedTuple):
-    """What one fact tells about an attempt. `outcome` is `succeeded` or a failure's code."""
+    """What one fact tells about an attempt at an item. `outcome` is `succeeded` or a failure's code."""
 
     job_id: str
+    item: int
     attempt: int
     dispatched_at: datetime | None = None
     started_at: datetime | None = None
@@ -67,9 +75,9 @@ async def insert(tx: Tx, event: Event[GenerationRequested], max_attempts: int) -
         """
         WITH j AS (
             INSERT INTO jobs (
-                job_id, tenant_id, user_id, request, consent_given_at, deadline, max_attempts, traceparent
+                job_id, tenant_id, user_id, request, consent_given_at, deadline, max_attempts, traceparent, items
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (job_id) DO NOTHING
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (job_id) DO NOTHING
             RETURNING *
         )
         SELECT j.*, w.withdrawn_at FROM j LEFT JOIN withdrawals w USING (tenant_id, user_id)
@@ -82,6 +90,7 @@ async def insert(tx: Tx, event: Event[GenerationRequested], max_attempts: int) -
         data.deadline,
         max_attempts,
         event.traceparent,
+        [asdict(Item()) for _ in tasks_of(data.work)],
     )
     return _remember(tx, record) if record else None
 
@@ -126,12 +135,16 @@ async def seconds_to_next_deadline(tx: Tx) -> float | None:
 
 
 def save(tx: Tx, row: Row) -> None:
-    """Write the job back with the transaction's end."""
+    """Write the job back with the transaction's end, once, however often it has changed by then."""
+    tx.before_commit(f"job {row.job_id}", partial(_save, tx, row))
+
+
+def _save(tx: Tx, row: Row) -> None:
     job = row.job
     tx.defer(
         """
-        UPDATE jobs SET phase = $2, version = $3, attempt = $4, held = $5, assets = $6, vendor_ms = $7,
-            code = $8, message = $9, updated_at = now()
+        UPDATE jobs SET phase = $2, version = $3, attempt = $4, held = $5, assets = $6, items = $7, results = $8,
+            code = $9, message = $10, updated_at = now()
         WHERE job_id = $1
         """,
         row.job_id,
@@ -140,7 +153,8 @@ def save(tx: Tx, row: Row) -> None:
         job.attempt,
         job.held,
         dict(row.assets),
-        job.vendor_ms,
+        [asdict(item) for item in job.items],
+        dict(row.results) if job.phase in OPEN else {},  # the end has told of them
         row.reason.code if row.reason else None,
         row.reason.message if row.reason else None,
     )
@@ -167,11 +181,11 @@ def note_attempt(tx: Tx, note: Attempt) -> None:
 
 _NOTE_ATTEMPT = """
     INSERT INTO attempts AS a (
-        job_id, attempt, dispatched_at, started_at, ended_at, outcome, vendor_task_id, vendor_code, vendor_calls,
+        job_id, item, attempt, dispatched_at, started_at, ended_at, outcome, vendor_task_id, vendor_code, vendor_calls,
         vendor_ms
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-    ON CONFLICT (job_id, attempt) DO UPDATE SET
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    ON CONFLICT (job_id, item, attempt) DO UPDATE SET
         dispatched_at = coalesce(a.dispatched_at, excluded.dispatched_at),
         started_at = coalesce(a.started_at, excluded.started_at),
         ended_at = coalesce(a.ended_at, excluded.ended_at),
@@ -204,15 +218,20 @@ def _row(record: asyncpg.Record) -> Row:
         traceparent=record["traceparent"],
         accepted_at=record["accepted_at"],
         assets=record["assets"],
+        results=record["results"],
         job=Job(
             consent_given_at=record["consent_given_at"],
             missing=uploads - record["assets"].keys(),
             max_attempts=record["max_attempts"],
+            items=tuple(map(_item, record["items"])),
             withdrawn_at=record["withdrawn_at"],
             phase=Phase(record["phase"]),
             version=record["version"],
-            attempt=record["attempt"],
             held=record["held"],
-            vendor_ms=record["vendor_ms"],
         ),
     )
+
+
+def _item(stored: Mapping[str, Any]) -> Item:
+    reason = stored["reason"]
+    return Item(Step(stored["step"]), stored["attempt"], stored["vendor_ms"], Reason(**reason) if reason else None)

@@ -11,21 +11,21 @@ from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
 from closet_contracts.upload import UploadReady, UploadRejected
 from closet_messaging.consumer import Handler
 
-from job_orchestrator import handlers
+from job_orchestrator.handlers import events
 from job_orchestrator.settings import Settings
 
 
 def subscriptions(settings: Settings) -> Mapping[type[EventData], Handler]:
     """Every event that this service takes."""
     return {
-        GenerationRequested: partial(handlers.accept_job, settings.max_job_retries),
-        GenerationCancelRequested: handlers.cancel_job,
-        PersonConsentWithdrawn: handlers.withdraw_consent,
-        UploadReady: handlers.input_ready,
-        UploadRejected: handlers.input_rejected,
-        CreditHeld: handlers.credits_held,
-        CreditDenied: handlers.credits_denied,
-        RenderStarted: handlers.attempt_started,
-        RenderSucceeded: handlers.attempt_succeeded,
-        RenderFailed: handlers.attempt_failed,
+        GenerationRequested: partial(events.accept_job, settings.max_job_retries),
+        GenerationCancelRequested: events.cancel_job,
+        PersonConsentWithdrawn: events.withdraw_consent,
+        UploadReady: events.input_ready,
+        UploadRejected: events.input_rejected,
+        CreditHeld: events.credits_held,
+        CreditDenied: events.credits_denied,
+        RenderStarted: events.attempt_started,
+        RenderSucceeded: events.attempt_succeeded,
+        RenderFailed: events.attempt_failed,
     }

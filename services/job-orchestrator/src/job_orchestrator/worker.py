@@ -7,8 +7,8 @@ from closet_chassis.telemetry import span_from
 from closet_messaging.unit import Tx
 
 from job_orchestrator import store
-from job_orchestrator.domain import DeadlinePassed
-from job_orchestrator.handlers import advance
+from job_orchestrator.domain.facts import DeadlinePassed
+from job_orchestrator.handlers.advance import advance
 
 LOOK_EVERY_S = 5.0
 """How late an end may be at most: a job accepted meanwhile may be due before the one the reaper sleeps for."""

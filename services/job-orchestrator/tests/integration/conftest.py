@@ -18,9 +18,9 @@ from closet_contracts.credit import CreditDenied, CreditHeld, Price
 from closet_contracts.envelope import Event, EventData, new_event
 from closet_contracts.generation import GenerationRequested, Input
 from closet_contracts.ids import new_id
-from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
+from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded, ResultFile
 from closet_contracts.upload import Asset, UploadReady
-from closet_contracts.work import Role, TryOn
+from closet_contracts.work import Role, TryOn, Work
 from closet_messaging.connection import connect, drain
 from closet_messaging.handling import handle
 from closet_messaging.unit import OutboxRow
@@ -38,6 +38,10 @@ def picture(name: str) -> Asset:
     return Asset(key=key, content_type="image/png", width=8, height=8, size_bytes=9, sha256="0" * 64)
 
 
+def result(name: str, label: str | None = None) -> ResultFile:
+    return ResultFile(key=f"tenant/acme/{name}", content_type="image/png", size_bytes=9, sha256="0" * 64, label=label)
+
+
 @dataclass
 class Asked:
     """One request, and the facts that may follow it."""
@@ -45,21 +49,27 @@ class Asked:
     tenant: str = "acme"
     user_id: str = "u-1"
     job_id: str = field(default_factory=lambda: new_id("job"))
-    uploads: tuple[str, str] = field(default_factory=lambda: (new_id("upl"), new_id("upl")))
-    consent_given_at: datetime = NOW
+    uploads: tuple[str, ...] = field(default_factory=lambda: (new_id("upl"), new_id("upl")))
+    work: Work = field(default_factory=TryOn)
+    inputs: tuple[Input, ...] | None = None  # the two uploads, unless others are given
+    credits: int = 5
+    quote_id: str | None = None
+    consent_given_at: datetime | None = NOW
     deadline: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(minutes=15))
 
     def event(self, data: EventData) -> Event[EventData]:
         return new_event(data, tenant=self.tenant)
 
     def request(self) -> Event[EventData]:
-        person, garment = self.uploads
+        roles = (Role.PERSON, Role.GARMENT)
+        inputs = tuple(Input(role=role, upload_id=each) for role, each in zip(roles, self.uploads, strict=False))
         data = GenerationRequested(
             job_id=self.job_id,
             user_id=self.user_id,
-            work=TryOn(),
-            inputs=(Input(role=Role.PERSON, upload_id=person), Input(role=Role.GARMENT, upload_id=garment)),
-            price=Price(credits=5, usd_cents=50, book_version="2026-01"),
+            work=self.work,
+            inputs=inputs if self.inputs is None else self.inputs,
+            price=Price(credits=self.credits, usd_cents=self.credits * 10, book_version="2026-01"),
+            quote_id=self.quote_id,
             consent_given_at=self.consent_given_at,
             deadline=self.deadline,
         )
@@ -74,7 +84,7 @@ class Asked:
     def held(self) -> Event[EventData]:
         expires = NOW + timedelta(hours=2)
         return self.event(
-            CreditHeld(job_id=self.job_id, account_id=f"tenant:{self.tenant}", credits=5, expires_at=expires)
+            CreditHeld(job_id=self.job_id, account_id=f"tenant:{self.tenant}", credits=self.credits, expires_at=expires)
         )
 
     def denied(self) -> Event[EventData]:
@@ -88,23 +98,31 @@ class Asked:
         )
         return self.event(data)
 
-    def started(self, attempt: int = 1) -> Event[EventData]:
-        return self.event(RenderStarted(job_id=self.job_id, attempt=attempt, vendor_task_id="918273645546372819"))
+    def started(self, attempt: int = 1, *, item: int = 0) -> Event[EventData]:
+        data = RenderStarted(job_id=self.job_id, item=item, attempt=attempt, vendor_task_id="918273645546372819")
+        return self.event(data)
 
-    def succeeded(self, attempt: int = 1) -> Event[EventData]:
-        results = (picture("result_0.png"),)
-        return self.event(
-            RenderSucceeded(job_id=self.job_id, attempt=attempt, vendor_calls=2, vendor_ms=700, results=results)
-        )
+    def succeeded(self, attempt: int = 1, *, item: int = 0) -> Event[EventData]:
+        results = (result(f"result_{item}.png"), result(f"result_{item}.json", "scores"))[: 1 + item % 2]
+        ended: dict[str, Any] = {
+            "job_id": self.job_id,
+            "item": item,
+            "attempt": attempt,
+            "vendor_calls": 2,
+            "vendor_ms": 700,
+        }
+        return self.event(RenderSucceeded(**ended, results=results))
 
-    def failed(self, attempt: int = 1, *, retryable: bool = True) -> Event[EventData]:
+    def failed(self, attempt: int = 1, *, item: int = 0, retryable: bool = True) -> Event[EventData]:
         data = RenderFailed(
             job_id=self.job_id,
+            item=item,
             attempt=attempt,
             vendor_calls=2,
             vendor_ms=100,
             code="person_not_found",
             message="No person could be found in the photo.",
+            tip="Stand alone in front of the camera.",
             retryable=retryable,
             vendor_code="error_no_face",
         )

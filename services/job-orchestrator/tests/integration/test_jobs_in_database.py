@@ -12,7 +12,7 @@ from closet_contracts.ids import new_id
 from closet_contracts.job import JobCancelled, JobCompleted, JobDispatched, JobFailed
 from closet_contracts.person import PersonConsentWithdrawn
 from closet_contracts.upload import UploadRejected
-from job_orchestrator.handlers import UnknownJob
+from job_orchestrator.handlers.events import UnknownJob
 
 
 async def test_a_good_life(desk: Any, asked: Any) -> None:

@@ -4,9 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from job_orchestrator.domain import (
-    CONSENT_WITHDRAWN,
-    OPEN,
+from job_orchestrator.domain.facts import (
     AttemptFailed,
     AttemptStarted,
     AttemptSucceeded,
@@ -21,12 +19,10 @@ from job_orchestrator.domain import (
     Fact,
     InputReady,
     InputRejected,
-    Job,
     News,
-    Phase,
-    Reason,
-    apply,
 )
+from job_orchestrator.domain.job import CONSENT_WITHDRAWN, OPEN, Item, Job, Phase, Reason, Step
+from job_orchestrator.domain.life import apply
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NEW = Job(consent_given_at=NOON, missing=frozenset({"photo", "shirt"}), max_attempts=3)
@@ -34,21 +30,29 @@ READY: list[Fact] = [InputReady("photo"), InputReady("shirt"), CreditsHeld()]
 WHY = Reason("vendor_code", "The vendor says no.")
 
 
-def failed(attempt: int, *, retryable: bool = True) -> AttemptFailed:
-    return AttemptFailed(attempt, vendor_ms=100, reason=WHY, retryable=retryable)
+def started(attempt: int = 1, *, item: int = 0) -> AttemptStarted:
+    return AttemptStarted(item, attempt)
+
+
+def succeeded(attempt: int = 1, *, item: int = 0) -> AttemptSucceeded:
+    return AttemptSucceeded(item, attempt, vendor_ms=700)
+
+
+def failed(attempt: int = 1, *, item: int = 0, retryable: bool = True, reason: Reason = WHY) -> AttemptFailed:
+    return AttemptFailed(item, attempt, vendor_ms=100, reason=reason, retryable=retryable)
 
 
 def live(*facts: Fact, job: Job = NEW) -> tuple[Job, list[News]]:
-    told = []
+    told: list[News] = []
     for fact in facts:
         job, news = apply(job, fact)
-        told += [news] if news else []
+        told += news
     return job, told
 
 
 def test_a_job_runs_when_inputs_and_credits_are_there_and_completes() -> None:
-    job, told = live(*READY, AttemptStarted(1), AttemptSucceeded(1, vendor_ms=700))
-    assert told == [Dispatch(1), Complete()]
+    job, told = live(*READY, started(), succeeded())
+    assert told == [Dispatch(0, 1), Complete()]
     assert (job.phase, job.vendor_ms, job.version) == (Phase.COMPLETED, 700, 6)
 
 
@@ -60,23 +64,23 @@ def test_nothing_is_dispatched_while_something_lacks(lacking: Fact) -> None:
 
 def test_an_input_used_twice_needs_to_be_ready_once() -> None:
     _, told = live(CreditsHeld(), InputReady("photo"), job=replace(NEW, missing=frozenset({"photo"})))
-    assert told == [Dispatch(1)]
+    assert told == [Dispatch(0, 1)]
 
 
 def test_a_failed_attempt_is_repeated_up_to_the_limit_and_the_last_reason_stays() -> None:
-    job, told = live(*READY, failed(1), AttemptStarted(2), failed(2), failed(3))
-    assert told == [Dispatch(1), Dispatch(2), Dispatch(3), End(Phase.FAILED, WHY)]
+    job, told = live(*READY, failed(), started(2), failed(2), failed(3))
+    assert told == [Dispatch(0, 1), Dispatch(0, 2), Dispatch(0, 3), End(Phase.FAILED, WHY)]
     assert (job.attempt, job.vendor_ms) == (3, 300)
 
 
 def test_a_failure_that_would_pay_twice_is_not_repeated() -> None:
-    _, told = live(*READY, failed(1, retryable=False))
-    assert told == [Dispatch(1), End(Phase.FAILED, WHY)]
+    _, told = live(*READY, failed(retryable=False))
+    assert told == [Dispatch(0, 1), End(Phase.FAILED, WHY)]
 
 
 def test_news_of_an_earlier_attempt_changes_nothing() -> None:
-    second, _ = live(*READY, failed(1))
-    assert live(AttemptStarted(1), AttemptSucceeded(1, 5), failed(1), AttemptSucceeded(3, 5), job=second) == (
+    second, _ = live(*READY, failed())
+    assert live(started(), succeeded(), failed(), succeeded(3), job=second) == (
         second,
         [],
     )
@@ -91,7 +95,7 @@ def test_a_rejected_input_ends_the_job_with_its_own_reason() -> None:
 @pytest.mark.parametrize("upload", ["photo", "somebody-else's"])
 def test_a_rejection_of_what_is_ready_or_not_asked_for_changes_nothing(upload: str) -> None:
     job, _ = live(InputReady("photo"))
-    assert apply(job, InputRejected(upload, WHY)) == (job, None)
+    assert apply(job, InputRejected(upload, WHY)) == (job, ())
 
 
 def test_denied_credits_end_the_job() -> None:
@@ -101,17 +105,17 @@ def test_denied_credits_end_the_job() -> None:
 
 def test_a_denial_after_the_hold_is_stale() -> None:
     job, _ = live(CreditsHeld())
-    assert apply(job, CreditsDenied(WHY)) == (job, None)
+    assert apply(job, CreditsDenied(WHY)) == (job, ())
 
 
-@pytest.mark.parametrize("before", [[], READY[:1], READY, [*READY, AttemptStarted(1)]], ids=len)
+@pytest.mark.parametrize("before", [[], READY[:1], READY, [*READY, started()]], ids=len)
 @pytest.mark.parametrize(
     ("fact", "phase"), [(CancelRequested(), Phase.CANCELLED), (DeadlinePassed(), Phase.EXPIRED)], ids=str
 )
 def test_what_ends_a_job_while_the_vendor_works_stays(before: list[Fact], fact: Fact, phase: Phase) -> None:
     ended, told = live(*before, fact)
     assert (ended.phase, told[-1].phase if isinstance(told[-1], End) else None) == (phase, phase)
-    assert live(*READY, AttemptSucceeded(1, 5), failed(1), CancelRequested(), DeadlinePassed(), job=ended) == (
+    assert live(*READY, succeeded(), failed(), CancelRequested(), DeadlinePassed(), job=ended) == (
         ended,
         [],
     )
@@ -125,11 +129,11 @@ def test_withdrawn_consent_stops_what_has_not_reached_the_vendor(before: list[Fa
 
 
 def test_withdrawn_consent_lets_the_vendor_finish_but_not_begin_again() -> None:
-    running, _ = live(*READY, AttemptStarted(1))
+    running, _ = live(*READY, started())
     withdrawn = replace(running, withdrawn_at=NOON + timedelta(minutes=1))
-    assert apply(running, ConsentWithdrawn(NOON + timedelta(minutes=1))) == (running, None)
-    assert live(AttemptSucceeded(1, 5), job=withdrawn)[1] == [Complete()]
-    assert live(failed(1), job=withdrawn)[1] == [End(Phase.CANCELLED, CONSENT_WITHDRAWN)]
+    assert apply(running, ConsentWithdrawn(NOON + timedelta(minutes=1))) == (running, ())
+    assert live(succeeded(), job=withdrawn)[1] == [Complete()]
+    assert live(failed(), job=withdrawn)[1] == [End(Phase.CANCELLED, CONSENT_WITHDRAWN)]
 
 
 def test_a_withdrawal_that_overtook_the_request_stops_it_before_the_vendor() -> None:
@@ -139,8 +143,67 @@ def test_a_withdrawal_that_overtook_the_request_stops_it_before_the_vendor() -> 
 
 def test_consent_given_after_a_withdrawal_allows_the_later_request() -> None:
     later = replace(NEW, withdrawn_at=NOON - timedelta(minutes=1))
-    assert apply(later, ConsentWithdrawn(NOON - timedelta(minutes=1))) == (later, None)
-    assert live(*READY, job=later)[1] == [Dispatch(1)]
+    assert apply(later, ConsentWithdrawn(NOON - timedelta(minutes=1))) == (later, ())
+    assert live(*READY, job=later)[1] == [Dispatch(0, 1)]
+
+
+TWO = replace(NEW, items=(Item(), Item()))
+OTHER = Reason("other", "Another reason.")
+
+
+def test_every_item_is_dispatched_at_once_and_each_has_attempts_of_its_own() -> None:
+    facts = (failed(item=1), started(), failed(2, item=1), succeeded(), failed(3, item=1))
+    job, told = live(*READY, *facts, job=TWO)
+    assert told == [Dispatch(0, 1), Dispatch(1, 1), Dispatch(1, 2), Dispatch(1, 3), Complete()]
+    assert [item.step for item in job.items] == [Step.SUCCEEDED, Step.FAILED]
+    assert (job.attempt, job.vendor_ms, job.items[1].reason) == (3, 1000, WHY)
+
+
+def test_a_job_ends_with_its_last_item_and_completes_if_any_succeeded() -> None:
+    first, told = live(*READY, failed(retryable=False), job=TWO)
+    assert (first.phase, told) == (Phase.DISPATCHED, [Dispatch(0, 1), Dispatch(1, 1)])
+    assert live(succeeded(item=1), job=first)[1] == [Complete()]
+
+
+def test_a_job_of_which_nothing_succeeded_fails_for_its_first_items_reason() -> None:
+    facts = (failed(item=1, retryable=False, reason=OTHER), failed(retryable=False))
+    assert live(*READY, *facts, job=TWO)[1][2:] == [End(Phase.FAILED, WHY)]
+
+
+def test_a_job_is_running_when_all_that_is_left_of_it_is_at_the_vendor() -> None:
+    half, _ = live(*READY, started(), job=TWO)
+    assert half.phase is Phase.DISPATCHED
+    assert live(started(item=1), job=half)[0].phase is Phase.RUNNING
+    assert live(succeeded(item=1), job=half)[0].phase is Phase.RUNNING
+    assert live(started(item=1), failed(item=1), job=half)[0].phase is Phase.DISPATCHED
+
+
+def test_withdrawn_consent_stops_a_job_of_which_an_item_has_not_reached_the_vendor() -> None:
+    half, _ = live(*READY, started(), job=TWO)
+    withdrawal = ConsentWithdrawn(NOON + timedelta(minutes=1))
+    assert live(withdrawal, job=half)[1] == [End(Phase.CANCELLED, CONSENT_WITHDRAWN)]
+    whole, _ = live(started(item=1), job=half)
+    assert live(withdrawal, job=whole) == (whole, [])
+
+
+def test_work_without_a_persons_photo_does_not_depend_on_consent() -> None:
+    words = replace(NEW, consent_given_at=None, missing=frozenset())
+    assert live(ConsentWithdrawn(NOON), CreditsHeld(), job=words)[1] == [Dispatch(0, 1)]
+
+
+def test_news_of_an_item_that_the_job_does_not_have_changes_nothing() -> None:
+    job, _ = live(*READY)
+    assert live(started(item=1), succeeded(item=7), job=job) == (job, [])
+
+
+@pytest.mark.parametrize(
+    ("succeeded", "items", "price", "paid"), [(1, 1, 5, 5), (1, 3, 7, 2), (2, 3, 7, 4), (3, 3, 7, 7)]
+)
+def test_what_was_not_made_is_not_paid_and_the_rest_is_the_shoppers(
+    succeeded: int, items: int, price: int, paid: int
+) -> None:
+    made = (Item(Step.SUCCEEDED),) * succeeded + (Item(Step.FAILED),) * (items - succeeded)
+    assert replace(NEW, items=made).due(price) == paid
 
 
 def test_every_phase_is_open_or_an_end() -> None:

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
-from job_orchestrator.domain import (
-    OPEN,
+from job_orchestrator.domain.facts import (
     AttemptFailed,
     AttemptStarted,
     AttemptSucceeded,
@@ -21,17 +20,16 @@ from job_orchestrator.domain import (
     Fact,
     InputReady,
     InputRejected,
-    Job,
     News,
-    Phase,
-    Reason,
-    apply,
 )
+from job_orchestrator.domain.job import OPEN, Item, Job, Phase, Reason, Step
+from job_orchestrator.domain.life import apply
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 UPLOADS = frozenset({"photo", "shirt"})
 WHY = Reason("code", "A sentence.")
 
+numbers = st.integers(0, 3)
 attempts = st.integers(1, 4)
 uploads = st.sampled_from([*UPLOADS, "foreign"])
 times = st.integers(-5, 5).map(lambda minutes: NOON + timedelta(minutes=minutes))
@@ -39,9 +37,9 @@ preparations: st.SearchStrategy[Fact] = st.one_of(
     st.builds(InputReady, uploads), st.builds(InputReady, uploads), st.just(CreditsHeld())
 )
 renders: st.SearchStrategy[Fact] = st.one_of(
-    st.builds(AttemptStarted, attempts),
-    st.builds(AttemptSucceeded, attempts, st.integers(0, 9)),
-    st.builds(AttemptFailed, attempts, st.integers(0, 9), st.just(WHY), st.booleans()),
+    st.builds(AttemptStarted, numbers, attempts),
+    st.builds(AttemptSucceeded, numbers, attempts, st.integers(0, 9)),
+    st.builds(AttemptFailed, numbers, attempts, st.integers(0, 9), st.just(WHY), st.booleans()),
 )
 ends: st.SearchStrategy[Fact] = st.one_of(
     st.builds(InputRejected, uploads, st.just(WHY)),
@@ -50,12 +48,13 @@ ends: st.SearchStrategy[Fact] = st.one_of(
     st.just(DeadlinePassed()),
     st.builds(ConsentWithdrawn, times),
 )
-histories = st.lists(st.one_of(preparations, renders, preparations, renders, ends), max_size=40)
+histories = st.lists(st.one_of(preparations, renders, preparations, renders, ends), max_size=60)
 jobs = st.builds(
     Job,
-    consent_given_at=st.just(NOON),
+    consent_given_at=st.just(NOON) | st.none(),
     missing=st.just(UPLOADS),
     max_attempts=st.integers(1, 4),
+    items=st.integers(1, 3).map(lambda count: (Item(),) * count),
     withdrawn_at=st.none() | times,
 )
 
@@ -68,33 +67,48 @@ def test_whatever_happens_the_rules_hold(job: Job, facts: list[Fact]) -> None:
         assert after == job or after.version == job.version + 1
         assert not (news and after == job), "news without a change"
         assert job.phase in OPEN or after == job, "life after the end"
-        assert apply(after, fact) == (after, None), "a repeated fact counted"
-        if isinstance(news, Dispatch):
+        assert apply(after, fact) == (after, ()), "a repeated fact counted"
+        if any(isinstance(each, Dispatch) for each in news):
             assert after.held
             assert not after.missing
             assert after.consented
-        job, told = after, told + ([news] if news else [])
-    dispatches = [news.attempt for news in told if isinstance(news, Dispatch)]
-    assert dispatches == list(range(1, job.attempt + 1))
-    assert len(dispatches) <= job.max_attempts
-    assert [news for news in told if isinstance(news, Complete | End)] == told[len(dispatches) :]
-    assert len(told) - len(dispatches) == (job.phase not in OPEN)
+        job, told = after, [*told, *news]
+    dispatches = [news for news in told if isinstance(news, Dispatch)]
+    for number, item in enumerate(job.items):
+        assert [each.attempt for each in dispatches if each.item == number] == list(range(1, item.attempt + 1))
+        assert item.attempt <= job.max_attempts
+    assert len({item.attempt > 0 for item in job.items}) == 1, "all are dispatched, or none"
+    ends = [news for news in told if isinstance(news, Complete | End)]
+    assert ends == told[len(dispatches) :]
+    assert len(ends) == (job.phase not in OPEN)
+    rendered = job.phase is Phase.COMPLETED
+    assert rendered == (Complete() in ends)
+    assert not rendered or {item.step for item in job.items} <= {Step.SUCCEEDED, Step.FAILED}
+    assert (job.due(9) > 0) == any(item.step is Step.SUCCEEDED for item in job.items)
 
 
-@given(st.data(), st.integers(0, 2))
-def test_facts_of_a_good_life_lead_to_one_end_in_any_order_and_number(data: st.DataObject, failures: int) -> None:
+@given(st.data(), st.lists(st.integers(0, 2), min_size=1, max_size=3))
+def test_facts_of_a_good_life_lead_to_one_end_in_any_order_and_number(data: st.DataObject, failures: list[int]) -> None:
     """Within a stage facts come in any order; facts of stages past come again at any time."""
     stages: list[list[Fact]] = [[InputReady("photo"), InputReady("shirt"), CreditsHeld()]]
-    stages += [[AttemptFailed(n, 1, WHY, retryable=True)] for n in range(1, failures + 1)]
-    stages += [[AttemptStarted(failures + 1), AttemptSucceeded(failures + 1, 1)]]
-    job, told, past = Job(NOON, UPLOADS, max_attempts=3), Counter[str](), list[Fact]()
-    for stage in stages:
+    for n in range(1, 4):
+        tried = [(item, many) for item, many in enumerate(failures) if n <= many + 1]
+        stages += [
+            [AttemptFailed(item, n, 1, WHY, retryable=True) for item, many in tried if n <= many]
+            + [fact for item, many in tried if n == many + 1 for fact in _made(item, n)]
+        ]
+    job, told, past = Job(NOON, UPLOADS, 3, (Item(),) * len(failures)), Counter[str](), list[Fact]()
+    for stage in filter(None, stages):
         again = data.draw(st.lists(st.sampled_from([*past, *stage]), max_size=8))
         for fact in data.draw(st.permutations([*stage, *again])):
             job, news = apply(job, fact)
-            told[type(news).__name__] += news is not None
+            told.update(type(each).__name__ for each in news)
         past += stage
     assert job.phase is Phase.COMPLETED
-    assert (job.attempt, job.vendor_ms) == (failures + 1, failures + 1)
-    assert told["Dispatch"] == failures + 1
+    assert [item.attempt for item in job.items] == [many + 1 for many in failures]
+    assert job.vendor_ms == told["Dispatch"] == sum(failures) + len(failures)
     assert (told["Complete"], told["End"]) == (1, 0)
+
+
+def _made(item: int, attempt: int) -> list[Fact]:
+    return [AttemptStarted(item, attempt), AttemptSucceeded(item, attempt, 1)]

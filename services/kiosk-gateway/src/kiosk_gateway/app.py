@@ -8,9 +8,10 @@ from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import Pool, migrate, open_pool, pool_check
 from closet_chassis.worker import Wake, work_loop
 from closet_contracts.nouns import Service
-from closet_messaging.bus import open_bus
+from closet_messaging.bus import Bus, open_bus
 
 from kiosk_gateway.domain.access import AUDIENCE
+from kiosk_gateway.handlers.admission import Admission
 from kiosk_gateway.handlers.intake import Intake
 from kiosk_gateway.handlers.jobs import Jobs
 from kiosk_gateway.handlers.pace import Pace
@@ -51,12 +52,18 @@ async def build(process: Process[Settings]) -> None:
         verifier=TokenVerifier(keys, settings.token_issuer, AUDIENCE),
         sessions=Sessions(bus.transaction, issuer),
         uploads=Uploads(bus.transaction),
-        intake=Intake(bus.transaction, Pace(), settings.consent_version, settings.job_deadline_s),
+        intake=_intake(settings, bus),
         jobs=Jobs(pool, waiters),
         doorbell=doorbell,
     )
     serve_all(process.app, gateway)
     process.app.on_shutdown.append(partial(_end_waiting, waiters))
+
+
+def _intake(settings: Settings, bus: Bus) -> Intake:
+    longest_wait_s = min(settings.longest_wait_s, settings.job_deadline_s)
+    admission = Admission(Pace(), longest_wait_s)
+    return Intake(bus.transaction, admission, settings.consent_version, settings.job_deadline_s)
 
 
 async def _end_waiting(waiters: Waiters, _app: web.Application) -> None:

@@ -14,3 +14,4 @@ class Settings(ServiceSettings):
     public_url: str = ""  # put before the paths in answers; empty: paths alone
     consent_version: str = "v2.0"
     job_deadline_s: int = Field(default=900, gt=0)
+    longest_wait_s: int = Field(default=600, gt=0)  # for a job's turn at the vendor; below the deadline

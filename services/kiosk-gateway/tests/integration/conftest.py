@@ -22,10 +22,21 @@ from closet_chassis.readiness import Readiness
 from closet_contracts.codec import decode, encode
 from closet_contracts.credit import CreditBalanceChanged, CreditPricesPublished, PriceBook, price
 from closet_contracts.envelope import Event, EventData, new_event
+from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted, JobCompleted, JobFailed
 from closet_contracts.nouns import Service
 from closet_contracts.render import RenderStarted, ResultFile
-from closet_contracts.rpc import Quote, QuotePrice, SignedGets, SignedPut, SignGet, SignPut
+from closet_contracts.rpc import (
+    ListTemplates,
+    Quote,
+    QuotePrice,
+    SignedGets,
+    SignedPut,
+    SignGet,
+    SignPut,
+    Template,
+    TemplatePage,
+)
 from closet_contracts.work import TryOn
 from closet_devstack.testing import eventually
 from closet_messaging import rpc
@@ -41,7 +52,11 @@ from kiosk_gateway.settings import Settings
 from nats.aio.client import Client
 
 PACKAGES = ("closet_messaging", "kiosk_gateway")
-BOOK = PriceBook(version="2026-01", credits={"tryon": 5})
+BOOK = PriceBook(
+    version="2026-01",
+    credits={"tryon": 5, "text2img": 3, "edit": 4, "batch": 2, "hairstyle": 5, "skin-analysis": 4},
+)
+TEMPLATES = [Template(template_id=f"hair-{number}", title=f"Style {number}") for number in range(5)]
 KEYS = {"acme": "clk_acme_0123456789abcdefghij", "other": "clk_other_0123456789abcdefghij"}
 
 
@@ -189,13 +204,23 @@ async def quote_price(request: QuotePrice) -> Quote:
     if request.user_id == "unpriceable":
         raise rpc.RpcFailed("unpriceable", "the price book has no price for this")
     return Quote(
-        quote_id="quo_1",
+        quote_id=new_id("quo"),
         price=price(BOOK, request.item),
         description="A try-on",
-        expires_at=datetime.now(UTC) + timedelta(minutes=10),
+        expires_at=datetime.now(UTC) + timedelta(minutes=-10 if request.user_id == "slow" else 10),
         balance=3,
         sufficient=False,
     )
+
+
+async def list_templates(request: ListTemplates) -> TemplatePage:
+    if request.cursor == "early":
+        raise rpc.RpcFailed("templates_unavailable", "The templates are not known yet.")
+    if request.cursor and not request.cursor.isdigit():
+        raise rpc.RpcFailed("invalid_cursor", "This cursor is not one that was given out here.")
+    start = int(request.cursor or 0)
+    end = start + request.limit
+    return TemplatePage(templates=tuple(TEMPLATES[start:end]), next_cursor=str(end) if end < len(TEMPLATES) else None)
 
 
 @pytest.fixture
@@ -210,13 +235,15 @@ async def answerers(nats_url: Callable[[str], str]) -> AsyncIterator[None]:
     """Small stand-ins for the services that the gateway asks, on the real bus with their own users."""
     signer = await connect(nats_url("upload-signer"), Service.UPLOAD_SIGNER)
     billing = await connect(nats_url("billing-meter"), Service.BILLING_METER)
+    adapter = await connect(nats_url("perfect-adapter"), Service.PERFECT_ADAPTER)
     async with (
         rpc.serve(signer, Service.UPLOAD_SIGNER, {SignPut: sign_put, SignGet: sign_get}),
         rpc.serve(billing, Service.BILLING_METER, {QuotePrice: quote_price}),
+        rpc.serve(adapter, Service.PERFECT_ADAPTER, {ListTemplates: list_templates}),
     ):
         yield
-    await drain(signer)
-    await drain(billing)
+    for nc in (signer, billing, adapter):
+        await drain(nc)
 
 
 @pytest.fixture
@@ -300,7 +327,11 @@ class Life:
         return JobCompleted(**self._next(), kind="tryon", results=results, attempts=1, credits=5, vendor_ms=10)
 
     def failed(self, code: str = "person_not_found") -> JobFailed:
-        return JobFailed(**self._next(), code=code, message="No person could be found in the photo.", attempts=1)
+        told: dict[str, Any] = {
+            "message": "No person could be found in the photo.",
+            "tip": "Stand in front of the camera.",
+        }
+        return JobFailed(**self._next(), code=code, **told, attempts=1)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from closet_contracts.job import ItemFailure
 from closet_devstack.testing import eventually
 from kiosk_gateway.handlers import jobs as handlers
 from kiosk_gateway.http import events as streams
@@ -154,9 +155,10 @@ async def test_a_long_poll_waits_for_the_end_and_with_an_etag_for_any_change(
     await world.tell(job.failed())
     ended = await for_end
     assert ended.body["status"] == "failed"
-    assert (ended.body["errorCode"], ended.body["errorMessage"]) == (
+    assert (ended.body["errorCode"], ended.body["errorMessage"], ended.body["errorTip"]) == (
         "person_not_found",
         "No person could be found in the photo.",
+        "Stand in front of the camera.",
     )
     assert (await here.get(f"{path}?wait=30")).status == 200
     assert (await here.get(f"{path}?wait=soon")).code == "invalid_request"
@@ -179,6 +181,23 @@ async def test_results_are_signed_for_their_owner(replica: Any, world: Any, life
     stranger = await instance.user(tenant="other")
     assert (await stranger.get(f"/gen/download/{result['assetId']}")).status == 404
     assert (await api.post(f"/gen/job/{job.job_id}/cancel")).status == 200
+
+
+async def test_results_of_a_batch_name_their_items_and_what_failed(replica: Any, world: Any, life: Any) -> None:
+    api = await (await replica()).user()
+    created = await api.post("/gen/batch", {"items": [{"type": "text2img", "prompt": "a"}] * 2})
+    completed = life(created.body["jobId"]).completed()
+    scores = {"content_type": "application/json", "width": None, "height": None}
+    results = [completed.results[0].model_copy(update={**scores, "item": 1, "label": f"{n}"}) for n in range(70)]
+    failure = ItemFailure(item=0, code="unsafe", message="No.", tip="Other words.")
+    await world.tell(completed.model_copy(update={"results": tuple(results), "failures": (failure,)}))
+    body = (await api.get(f"/gen/job/{completed.job_id}?wait=30")).body
+    assert len(body["resultUrls"]) == 70, "more than one question to the signer may name"
+    last = body["results"][69]
+    assert (last["item"], last["label"], last["contentType"], last["width"]) == (1, "69", "application/json", None)
+    assert body["failures"] == [{"item": 0, "code": "unsafe", "message": "No.", "tip": "Other words."}]
+    download = await api.get(last["downloadUrl"].removeprefix("/api"))
+    assert (download.status, download.headers["Location"]) == (302, body["resultUrls"][69])
 
 
 async def test_a_cancellation_is_told_once(replica: Any, world: Any) -> None:

@@ -11,7 +11,7 @@ from kiosk_gateway.store.projection import APPLY
 
 @pytest.mark.parametrize(
     ("sql", "arguments"),
-    [(RECALL, 3), (LOOK_UP, 5), (READ, 1), (APPLY, 14)],
+    [(RECALL, 3), (LOOK_UP, 8), (READ, 1), (APPLY, 18)],
     ids=["recall", "look_up", "read", "apply"],
 )
 async def test_no_plan_reads_a_whole_table(pool: Any, sql: str, arguments: int) -> None:

@@ -11,9 +11,9 @@ from closet_contracts.credit import CreditCaptured, CreditDenied, CreditHeld, Cr
 from closet_contracts.envelope import Event, EventData, new_event
 from closet_contracts.generation import Priority
 from closet_contracts.ids import new_id
-from closet_contracts.job import JobAccepted, JobCompleted, JobDispatched, JobExpired, JobFailed
+from closet_contracts.job import ItemFailure, JobAccepted, JobCompleted, JobDispatched, JobExpired, JobFailed
 from closet_contracts.nouns import Service
-from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
+from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded, ResultFile
 from closet_contracts.upload import Asset, UploadReady, UploadRejected
 from closet_contracts.work import TryOn
 from closet_messaging.handling import handle
@@ -28,6 +28,9 @@ NOW = datetime.now(UTC)
 LATER = NOW + timedelta(minutes=15)
 BOOK = PriceBook(version="2026-01", credits={"tryon": 5})
 PICTURE = Asset(key="tenant/acme/x/y.png", content_type="image/png", width=8, height=8, size_bytes=9, sha256="0" * 64)
+RESULT = ResultFile(
+    key="tenant/acme/x/r.png", content_type="image/png", width=8, height=8, size_bytes=9, sha256="0" * 64
+)
 
 
 class Nobody:
@@ -45,8 +48,8 @@ class Desk:
     async def take(self, *events: Event[EventData]) -> None:
         await handle(self.pool, Nobody(), subscriptions(self.doorbell), events)
 
-    async def new_job(self) -> str:
-        job = NewJob(new_id("job"), "acme", "u-1", "tryon", 5, 50, NOW, LATER)
+    async def new_job(self, items: int = 1) -> str:
+        job = NewJob(new_id("job"), "acme", "u-1", "tryon", Priority.INTERACTIVE, items, 5, 50, NOW, LATER)
         async with self.pool.acquire() as conn:
             await add_jobs(conn, [job], "closet.generation.requested.v1", Service.KIOSK_GATEWAY)
         return job.job_id
@@ -80,8 +83,8 @@ def completed_life(job_id: str) -> list[Event[EventData]]:
         RenderFailed(**ended, attempt=1, code="vendor_busy", message="Busy.", retryable=True),
         JobDispatched(**of_job, version=3, attempt=2, **dispatched),
         RenderStarted(job_id=job_id, attempt=2, vendor_task_id="2"),
-        RenderSucceeded(**ended, attempt=2, results=(PICTURE,)),
-        JobCompleted(**of_job, version=4, kind="tryon", results=(PICTURE,), attempts=2, credits=5, vendor_ms=10),
+        RenderSucceeded(**ended, attempt=2, results=(RESULT,)),
+        JobCompleted(**of_job, version=4, kind="tryon", results=(RESULT,), attempts=2, credits=5, vendor_ms=10),
         CreditCaptured(**account),
     ]
     return [event(fact, number + 1) for number, fact in enumerate(facts)]
@@ -96,8 +99,28 @@ def failed_life(job_id: str) -> list[Event[EventData]]:
         ),
         UploadRejected(**of_job, upload_id=new_id("upl"), code="not_a_picture", message="This is not a picture."),
         CreditDenied(**account, code="insufficient_credits", message="Too few.", required=5, available=1),
-        JobFailed(**of_job, version=2, code="not_a_picture", message="This is not a picture.", attempts=0),
+        JobFailed(**of_job, version=2, code="not_a_picture", message="No picture.", tip="Send one.", attempts=0),
         CreditReleased(**account, credits=0, reason="failed"),
+    ]
+    return [event(fact, number + 1) for number, fact in enumerate(facts)]
+
+
+def batch_life(job_id: str) -> list[Event[EventData]]:
+    """Three items, of which the second is tried twice and the last never made."""
+    of_item: list[dict[str, Any]] = [{"job_id": job_id, "item": item} for item in range(3)]
+    ended: dict[str, Any] = {"vendor_calls": 2, "vendor_ms": 10}
+    failed: dict[str, Any] = {**ended, "code": "no_face", "message": "No face.", "tip": "Look up.", "retryable": True}
+    results = tuple(RESULT.model_copy(update={"item": item, "label": f"{item}"}) for item in range(2))
+    failure = ItemFailure(item=2, code="no_face", message="No face.", tip="Look up.")
+    of_job: dict[str, Any] = {"job_id": job_id, "user_id": "u-1", "version": 9, "kind": "batch", "vendor_ms": 10}
+    facts: list[EventData] = [
+        *(RenderStarted(**each, attempt=1, vendor_task_id="1") for each in of_item),
+        RenderSucceeded(**of_item[0], **ended, attempt=1, results=(RESULT,)),
+        RenderFailed(**of_item[1], **failed, attempt=1),
+        RenderFailed(**of_item[2], **failed, attempt=1),
+        RenderStarted(**of_item[1], attempt=2, vendor_task_id="2"),
+        RenderSucceeded(**of_item[1], **ended, attempt=2, results=(RESULT,)),
+        JobCompleted(**of_job, results=results, failures=(failure,), attempts=2, credits=4),
     ]
     return [event(fact, number + 1) for number, fact in enumerate(facts)]
 
@@ -110,20 +133,20 @@ def seen(job: Job) -> dict[str, Any]:
         "attempts": job.attempts,
         "charged": job.credits_charged,
         "results": job.results,
-        "error": (job.error_code, job.error_message),
+        "error": (job.error_code, job.error_message, job.error_tip, job.failures),
         "updated_at": job.updated_at,
         "ended_at": job.ended_at,
         "timeline": sorted((line.at, line.type, line.service) for line in job.timeline),
     }
 
 
-@pytest.mark.parametrize("life", [completed_life, failed_life])
-async def test_any_order_and_repetition_ends_the_same(pool: Any, life: Any) -> None:
+@pytest.mark.parametrize(("life", "items"), [(completed_life, 1), (failed_life, 1), (batch_life, 3)])
+async def test_any_order_and_repetition_ends_the_same(pool: Any, life: Any, items: int) -> None:
     desk = Desk(pool)
     outcomes = []
     for seed in range(12):
         dice = random.Random(seed)
-        job_id = await desk.new_job()
+        job_id = await desk.new_job(items)
         facts = life(job_id)
         if seed:
             facts = [*facts, *dice.choices(facts, k=6)]
@@ -146,9 +169,24 @@ async def test_a_completed_job_has_all_that_its_facts_told(pool: Any) -> None:
     await desk.take(*completed_life(job_id))
     job = await desk.job(job_id)
     assert (job.status, job.progress, job.attempts, job.credits_charged) == (Status.COMPLETED, 100, 2, 5)
-    assert job.results == (PICTURE,)
+    assert job.results == (RESULT,)
     assert [line.status for line in job.timeline if line.status == "processing"] == ["processing"] * 5
     assert job.timeline[-1].type == "closet.credit.captured.v1"
+
+
+async def test_items_do_not_hide_each_other_and_each_adds_its_share_of_the_progress(pool: Any) -> None:
+    desk = Desk(pool)
+    job_id = await desk.new_job(items=3)
+    life = batch_life(job_id)
+    await desk.take(*life[:-1], *life[:-1])
+    job = await desk.job(job_id)
+    assert (job.progress, len(job.timeline)) == (95 * 2 // 3, len(life))
+    row = await pool.fetchrow("SELECT items, started, made, started_at FROM jobs")
+    assert tuple(row) == (3, 3, 2, life[0].time)
+    await desk.take(life[-1])
+    job = await desk.job(job_id)
+    assert [(result.item, result.label) for result in job.results] == [(0, "0"), (1, "1")]
+    assert [(failure.item, failure.tip) for failure in job.failures] == [(2, "Look up.")]
 
 
 async def test_the_first_end_stands(pool: Any) -> None:

@@ -1,6 +1,7 @@
 """The service, put together."""
 
 from functools import partial
+from typing import Any
 
 import aiohttp
 from closet_chassis.batching import Batcher
@@ -14,20 +15,31 @@ from closet_storage.objects import open_store
 from closet_storage.pool import PicturePool
 from closet_storage.signing import Signer
 
-from perfect_adapter.adapters.downloads import Downloads
+from perfect_adapter.adapters.calls import Caller
+from perfect_adapter.adapters.classic import Classic
+from perfect_adapter.adapters.downloads import Downloads, Hosts, session_for_storage
 from perfect_adapter.adapters.perfect import Perfect
 from perfect_adapter.adapters.signatures import Mailbox
+from perfect_adapter.adapters.uploads import Uploads
+from perfect_adapter.domain.doubt import Policy
+from perfect_adapter.domain.features import Options
 from perfect_adapter.domain.quota import Budget
+from perfect_adapter.domain.room import Rules
 from perfect_adapter.handlers import keep_webhooks
 from perfect_adapter.http import add_routes
+from perfect_adapter.ports import Vendor
+from perfect_adapter.rpc import requests
 from perfect_adapter.settings import Settings
-from perfect_adapter.store import ledger
 from perfect_adapter.subscriptions import subscriptions
-from perfect_adapter.worker import sweep
+from perfect_adapter.worker import capacity, probe, sweep, templates
 from perfect_adapter.worker.collect import Collector
-from perfect_adapter.worker.lane import KeyLane
+from perfect_adapter.worker.delete import Deleter
+from perfect_adapter.worker.inputs import Inputs
+from perfect_adapter.worker.keyring import KeyRing
+from perfect_adapter.worker.line import Line
+from perfect_adapter.worker.resolve import Patience, Resolver
 from perfect_adapter.worker.results import Results
-from perfect_adapter.worker.submit import Submitter
+from perfect_adapter.worker.submit import Submitter, Terms
 
 
 async def build(process: Process[Settings]) -> None:
@@ -39,37 +51,68 @@ async def build(process: Process[Settings]) -> None:
     vendor = await _open_vendor(process)
     objects = await stack.enter_async_context(open_store(Signer.of(settings.s3_access()), settings.s3_sse))
     pictures = await stack.enter_async_context(PicturePool(settings.picture_workers))
-    dispatched, ended = Wake(), Wake()
+    dispatched, told, doubted, deleting = Wake(), Wake(), Wake(), Wake()
+    options = Options(settings.tryon_version, settings.skin_format, settings.v2_share)
     bus = await stack.enter_async_context(
-        open_bus(process, Service.PERFECT_ADAPTER, pool, subscriptions(dispatched.set))
+        open_bus(process, Service.PERFECT_ADAPTER, pool, subscriptions(options, dispatched.set), requests(pool))
     )
-    lane = await _open_lane(bus, settings)
-    signer = Signer.of(settings.s3_access(public=True))
-    collector = Collector(lane, vendor, Results(vendor, objects, pictures), settings.look_after_s, ended)
-    submitter = Submitter(lane, vendor, signer, settings.look_after_s, collector.task_begun)
+    line = await _open_line(bus, settings)
+    results = Results(vendor, objects, pictures)
+    inputs = Inputs(settings.inputs, Signer.of(settings.s3_access(public=True)), objects, pictures, vendor)
+    collector = Collector(
+        line, vendor, results, settings.look_after_s, doubted.set, settings.deletes_copies_of, deleting.set, told
+    )
+    submitter = Submitter(
+        line, vendor, inputs, results, _terms(settings), collector.task_begun, doubted.set, dispatched
+    )
+    resolver = Resolver(line, vendor, _patience(settings), told.set, dispatched.set, doubted)
+    deleter = Deleter(line, vendor)
     width, finish_s = settings.max_in_flight, settings.stop_timeout_s / 3
-    lanes = (
-        Lane("submit", submitter.claim, submitter.work, lane.renew, width, dispatched, finish_s=finish_s),
-        Lane("collect", collector.claim, collector.work, lane.renew, width, ended, finish_s=finish_s),
-    )
-    for each in lanes:
-        process.background.start(each.name, each.run())
-    sweeper = sweep.Sweeper(bus.transaction, settings.quota_window_s)
-    process.background.start("sweep", work_loop(sweeper.step, Wake(), sweep.EVERY_S))
-    kept = Batcher(partial(keep_webhooks, bus.transaction, ended.set))
+    times = {"renew_every_s": settings.lease_s / 3, "finish_s": finish_s}
+    lanes: dict[str, Lane[Any]] = {
+        "submit": Lane("submit", submitter.claim, submitter.work, submitter.renew, width, dispatched, **times),
+        "collect": Lane("collect", collector.claim, collector.work, collector.renew, width, told, **times),
+        "resolve": Lane("resolve", resolver.claim, resolver.work, resolver.renew, 1, doubted, **times),
+        "delete": Lane("delete", deleter.claim, deleter.work, deleter.renew, 2, deleting, **times),
+    }
+    for name, lane in lanes.items():
+        process.background.start(name, lane.run())
+    _start_steps(process, bus, line, vendor, dispatched, doubted)
+    kept = Batcher(partial(keep_webhooks, bus.transaction, told.set))
     add_routes(process.app, Mailbox(settings.webhook_secrets), kept)
+
+
+def _start_steps(  # noqa: PLR0913, PLR0917 what they need
+    process: Process[Settings], bus: Bus, line: Line, vendor: Vendor, dispatched: Wake, doubted: Wake
+) -> None:
+    """What is looked after now and then."""
+    settings = process.settings
+    sweeper = sweep.Sweeper(bus.transaction, settings.quota_window_s, settings.lease_s / 5, doubted.set)
+    prober = probe.Prober(line, vendor, settings.balance_every_s, dispatched.set)
+    steps = {
+        "sweep": (sweeper.step, sweep.EVERY_S),
+        "probe": (prober.step, probe.EVERY_S),
+        "capacity": (capacity.Teller(line, settings.calls_per_task).step, capacity.EVERY_S),
+        "templates": (templates.Lister(line, vendor).step, templates.EVERY_S),
+    }
+    for name, (step, every_s) in steps.items():
+        process.background.start(name, work_loop(step, Wake(), every_s))
 
 
 async def _open_vendor(process: Process[Settings]) -> Perfect:
     settings, stack = process.settings, process.stack
     calls = await stack.enter_async_context(_session())
-    # A session of its own: where results come from never sees the key.
-    downloads = Downloads(
-        await stack.enter_async_context(_session()),
-        settings.allowed_result_hosts,
-        insecure=settings.base.startswith("http:"),
+    insecure = settings.base.startswith("http:")
+    # A session of its own: where results come from never sees a key.
+    storage = await stack.enter_async_context(session_for_storage(public_only=not insecure))
+    hosts = Hosts(settings.allowed_result_hosts, insecure=insecure)
+    egress = settings.egress if insecure else ""
+    return Perfect(
+        Caller(calls, settings.base, settings.timeout_s, egress),
+        Classic(Caller(calls, settings.classic_base, settings.timeout_s, egress)),
+        Downloads(storage, hosts),
+        Uploads(storage, hosts),
     )
-    return Perfect(calls, settings.base, settings.api_key, settings.timeout_s, downloads)
 
 
 def _session() -> aiohttp.ClientSession:
@@ -77,9 +120,21 @@ def _session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
 
 
-async def _open_lane(bus: Bus, settings: Settings) -> KeyLane:
-    async with bus.transaction() as tx:
-        await ledger.open_lane(tx.conn, settings.lane)
-    return KeyLane(
-        bus.transaction, settings.lane, Budget(settings.quota_calls, settings.quota_window_s, settings.pace_per_s)
+async def _open_line(bus: Bus, settings: Settings) -> Line:
+    ring = KeyRing(settings.api_keys, settings.api_keys_file, settings.egress)
+    await ring.refresh(bus.transaction)
+    budget = Budget(settings.quota_calls, settings.quota_window_s, settings.pace_per_s)
+    return Line(bus.transaction, ring, settings.egress, budget, settings.lease_s)
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        rules=Rules(settings.aged_s, settings.weights, settings.tenant_in_flight),
+        at_once=settings.orders_at_once,
+        calls_per_task=settings.calls_per_task,
+        look_after_s=settings.look_after_s,
     )
+
+
+def _patience(settings: Settings) -> Patience:
+    return Patience(settings.doubt_wait_s, Policy(settings.doubt_policy), settings.doubt_repeats)

@@ -7,22 +7,28 @@ from closet_contracts.envelope import Event
 from closet_contracts.job import JobCancelled, JobDispatched, JobExpired
 from closet_messaging.unit import Begin, Tx
 
+from perfect_adapter.domain.features import Options, feature_of
 from perfect_adapter.domain.renders import PRIORITY_RANKS
 from perfect_adapter.store import renders, webhooks
 from perfect_adapter.store.webhooks import Webhook
 
 
-async def begin_render(wake: Callable[[], None], tx: Tx, event: Event[JobDispatched]) -> None:
+async def begin_render(options: Options, wake: Callable[[], None], tx: Tx, event: Event[JobDispatched]) -> None:
     """Take the work on; it is submitted as soon as the quota allows."""
     job = event.data
+    inputs = {item.role: item.asset for item in job.inputs}
+    feature = feature_of(job.work, inputs, options, job.user_id)
     tx.defer(
         renders.BEGIN,
-        f"{job.job_id}.{job.attempt}",
+        f"{job.job_id}.{job.item}.{job.attempt}",
         job.job_id,
+        job.item,
         job.attempt,
         event.tenantid,
         job.work.model_dump(mode="json"),
-        {item.role.value: item.asset.key for item in job.inputs},
+        {role.value: asset.model_dump(mode="json") for role, asset in inputs.items()},
+        feature.name,
+        feature.units(job.work),
         PRIORITY_RANKS[job.priority],
         job.deadline,
         event.id,

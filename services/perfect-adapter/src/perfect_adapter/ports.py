@@ -1,10 +1,15 @@
 """The vendor, as the rest of the service sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from closet_contracts.work import Role, Task
+from closet_contracts.work import Task
+
+from perfect_adapter.domain.account import Charge, Style
+from perfect_adapter.domain.bodies import References
+from perfect_adapter.domain.features import Feature
+from perfect_adapter.domain.keys import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,9 @@ class NoAnswer:
     reason: str
 
 
+NotDone = Unreachable | Throttled | Refused | NoAnswer
+
+
 @dataclass(frozen=True, slots=True)
 class Created:
     """The task exists. Its id is text, whatever the vendor wrote it as."""
@@ -56,14 +64,77 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """What an analysis says about one concern, in one region of the face if it tells regions apart."""
+
+    concern: str
+    raw: float | None
+    ui: float | None
+    region: str | None = None
+    mask_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Succeeded:
-    """The task's results can be downloaded, for a while."""
+    """The task's results can be downloaded, for a while. An analysis has `scores`, each with its mask's URL."""
 
-    urls: tuple[str, ...]
+    urls: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = ()
 
 
-Submission = Created | Throttled | Refused | Unreachable | NoAnswer
-Look = Running | Failed | Succeeded | Throttled | Refused | Unreachable | NoAnswer
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The task was carried out while we waited; here is what it made: bytes, or where they are."""
+
+    pictures: tuple[bytes | str, ...]
+
+
+Submission = Created | Finished | NotDone
+Look = Running | Failed | Succeeded | NotDone
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an account has left, in units."""
+
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The newest charges of an account; `more` if there are older ones."""
+
+    charges: tuple[Charge, ...]
+    more: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Styles:
+    """A page of templates; `more` leads to the next."""
+
+    styles: tuple[Style, ...]
+    more: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The vendor's copies are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A picture to be uploaded."""
+
+    name: str
+    content_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """The ids of files, in their order."""
+
+    file_ids: tuple[str, ...]
 
 
 class DownloadFailed(Exception):
@@ -75,13 +146,28 @@ class DownloadRefused(Exception):
 
 
 class Vendor(Protocol):
-    """Every method but `download` is one call of the vendor's quota, which its caller has charged."""
+    """Every method but `download` is one call of the vendor's quota, which its caller has charged to that key."""
 
-    async def create(self, work: Task, inputs: Mapping[Role, str]) -> Submission:
+    async def create(self, key: Key, feature: Feature, task: Task, refs: References) -> Submission:
         """Order a task, once. It is billed: nobody but the caller may decide to call again."""
 
-    async def look(self, work: Task, task_id: str) -> Look:
+    async def look(self, key: Key, feature: Feature, task_id: str) -> Look:
         """How does the task stand?"""
+
+    async def upload(self, key: Key, files: Sequence[File]) -> Uploaded | NotDone:
+        """Bring pictures to the vendor's own storage."""
+
+    async def balance(self, key: Key) -> Balance | NotDone:
+        """What is left?"""
+
+    async def history(self, key: Key, page: str | None = None) -> History | NotDone:
+        """What was charged, the newest first?"""
+
+    async def templates(self, key: Key, kind: str, page: str | None = None) -> Styles | NotDone:
+        """Which templates are offered for this kind of work?"""
+
+    async def delete(self, key: Key, task_id: str) -> Deleted | NotDone:
+        """Delete a finished task with its files."""
 
     async def download(self, url: str) -> bytes:
         """A result's bytes.
@@ -90,3 +176,7 @@ class Vendor(Protocol):
             DownloadFailed: not now, or not from this URL any more.
             DownloadRefused: never.
         """
+
+
+Keys = Mapping[str, Key]
+"""The keys that this process holds, by name."""

@@ -8,12 +8,13 @@ from closet_contracts.job import JobCancelled, JobDispatched, JobExpired
 from closet_messaging.consumer import Handler
 
 from perfect_adapter import handlers
+from perfect_adapter.domain.features import Options
 
 
-def subscriptions(wake: Callable[[], None]) -> Mapping[type[EventData], Handler]:
+def subscriptions(options: Options, wake: Callable[[], None]) -> Mapping[type[EventData], Handler]:
     """Every event that this service takes; `wake` is called when there is something to submit."""
     return {
-        JobDispatched: partial(handlers.begin_render, wake),
+        JobDispatched: partial(handlers.begin_render, options, wake),
         JobCancelled: handlers.end_job,
         JobExpired: handlers.end_job,
     }

@@ -1,6 +1,7 @@
 """The whole service on a real database, bus, storage and vendor (its sandbox), and everybody else around it."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 from aiohttp import web
 from closet_chassis.background import Background
@@ -27,13 +29,26 @@ from closet_devstack.samples import garment_png, person_jpeg
 from closet_devstack.sandbox.perfect.remote import Remote
 from closet_devstack.testing import eventually
 from closet_messaging.connection import connect, drain
+from closet_messaging.handling import handle
+from closet_messaging.unit import Begin, transaction
 from closet_storage.access import Access
-from closet_storage.keys import input_key
+from closet_storage.keys import EXTENSIONS, input_key, prepared_key
 from closet_storage.objects import ObjectStore
 from closet_storage.signing import Signer
 from nats.aio.client import Client
 from perfect_adapter.app import build
+from perfect_adapter.domain.features import Options
+from perfect_adapter.domain.quota import Budget
+from perfect_adapter.domain.room import Rules
+from perfect_adapter.ports import Submission
 from perfect_adapter.settings import Settings
+from perfect_adapter.subscriptions import subscriptions
+from perfect_adapter.worker.collect import Collector
+from perfect_adapter.worker.inputs import Inputs
+from perfect_adapter.worker.keyring import KeyRing
+from perfect_adapter.worker.line import Called, Line
+from perfect_adapter.worker.submit import Submitted, Submitter, Terms
+from PIL import Image
 
 PACKAGES = ("closet_messaging", "perfect_adapter")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -47,20 +62,49 @@ class World:
     objects: ObjectStore
     session: aiohttp.ClientSession
     vendor: Remote
+    pool: Pool
+    api_key: str
     tenant: str
     inputs: tuple[InputAsset, ...] = ()
 
     async def bring(self, person: bytes, garment: bytes) -> None:
         """Put the checked inputs of all jobs into storage."""
         self.inputs = (
-            InputAsset(role=Role.PERSON, asset=await self._asset(person, "jpg", "image/jpeg")),
-            InputAsset(role=Role.GARMENT, asset=await self._asset(garment, "png", "image/png")),
+            await self.asset(Role.PERSON, person),
+            await self.asset(Role.GARMENT, garment),
         )
 
-    async def _asset(self, data: bytes, ext: str, content_type: str) -> Asset:
-        key = input_key(self.tenant, new_id("upl"), ext)
-        await self.objects.put(key, data, content_type)
-        return Asset(key=key, content_type=content_type, width=960, height=1280, size_bytes=len(data), sha256="0" * 64)
+    async def asset(self, role: Role, data: bytes) -> InputAsset:
+        """One checked input, in storage."""
+        with Image.open(io.BytesIO(data)) as picture:
+            content_type = f"image/{(picture.format or '').lower()}"
+            key = input_key(self.tenant, new_id("upl"), EXTENSIONS[content_type])
+            await self.objects.put(key, data, content_type)
+            width, height = picture.size
+        size_bytes, digest = len(data), "0" * 64
+        asset = Asset(
+            key=key, content_type=content_type, width=width, height=height, size_bytes=size_bytes, sha256=digest
+        )
+        return InputAsset(role=role, asset=asset)
+
+    async def prepared(self, job_id: str) -> AsyncIterator[str]:
+        """What was made of the inputs for the vendor."""
+        for role in Role:
+            for ext in ("jpg", "png"):
+                key = prepared_key(self.tenant, job_id, 0, role.value, ext)
+                if await self.objects.head(key):
+                    yield key
+
+    async def relist_templates(self) -> None:
+        """Have the list made anew."""
+        await self.pool.execute("UPDATE template_lists SET due_at = now(), listed_at = NULL")
+
+    async def template(self) -> str:
+        """A template that the vendor offers."""
+        headers = {"Authorization": f"Bearer {self.api_key}"}
+        url = f"{self.vendor.url}/s2s/v2.1/task/template/hair-transfer?page_size=1"
+        async with self.session.get(url, headers=headers) as response:
+            return str((await response.json())["data"]["templates"][0]["id"])
 
     def dispatched(self, job_id: str = "", size: Size | None = None, **changes: Any) -> Event[JobDispatched]:
         job = {
@@ -119,13 +163,19 @@ class World:
         return int((await self.vendor.stats())["tasksCreated"])
 
     async def calls(self) -> dict[str, int]:
-        """How often which operation of the vendor was called."""
-        return dict((await self.vendor.stats())["callsByOperation"])
+        """How often which operation of the vendor was called for renders; accounts are asked about beside them."""
+        counts = (await self.vendor.stats())["callsByOperation"]
+        return {name: count for name, count in counts.items() if name not in {"credit", "template", "templates"}}
 
 
 @pytest.fixture
 async def database_url(make_database: Callable[..., Awaitable[str]]) -> str:
-    return await make_database(*PACKAGES)
+    """Templates have been listed today: tests count calls."""
+    url = await make_database(*PACKAGES)
+    conn = await asyncpg.connect(url)
+    await conn.execute("INSERT INTO template_lists VALUES ('hairstyle', now(), now() + interval '1 day')")
+    await conn.close()
+    return url
 
 
 @pytest.fixture
@@ -136,13 +186,69 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def world(nats_url: Callable[[str], str], s3: Access, sandbox: Remote) -> AsyncIterator[World]:
+async def world(
+    nats_url: Callable[[str], str], s3: Access, sandbox: Remote, perfect_server: Any, pool: Pool
+) -> AsyncIterator[World]:
     nc = await connect(nats_url("operator"), "operator")
     async with aiohttp.ClientSession() as session:
-        world = World(nc, ObjectStore(session, Signer.of(s3)), session, sandbox, f"t-{new_id('x')[2:]}")
+        objects, tenant = ObjectStore(session, Signer.of(s3)), f"t-{new_id('x')[2:]}"
+        world = World(nc, objects, session, sandbox, pool, perfect_server.api_key, tenant)
         await world.bring(person_jpeg(), garment_png())
         yield world
     await drain(nc)
+
+
+class Nobody:
+    """A relay that publishes nothing: what was emitted is left to the sweeper of whoever lives."""
+
+    def offer(self, rows: Any) -> None:
+        """Leave them."""
+
+
+class Dead:
+    """A replica that does exactly as much as a test tells it to, and then nothing more, ever."""
+
+    def __init__(self, pool: Pool, begin: Begin, api_key: str, vendor: Any = None) -> None:
+        self.pool = pool
+        neither: Any = None
+        ring = KeyRing((api_key,), None, "default")
+        self.line = Line(begin, ring, "default", Budget(0, 300, 0))
+        inputs = Inputs("url", Signer("http://s3", "r", "bucket", "k", "s"), neither, neither, neither)
+        terms = Terms(Rules(300), 32, 2, 30)
+        self.submitter = Submitter(self.line, vendor, inputs, neither, terms, _nothing, _nothing)
+        self.collector = Collector(self.line, neither, neither, 30, _nothing, lambda _: False, _nothing)
+
+    async def take(self, *events: Any) -> None:
+        await handle(self.pool, Nobody(), subscriptions(Options(), _nothing), events)
+
+    async def claim(self) -> Any:
+        """Writes one intent, and dies."""
+        [self.claimed] = (await self.submitter.claim(1)).items
+        return self.claimed.render
+
+    async def answer(self, answer: Submission) -> None:
+        """It was not dead after all: the answer has come."""
+        claim = self.claimed
+        called = Called(claim.create_call, claim.render.key, answer)
+        await self.submitter._written.submit(Submitted(claim.render, [called], answer, datetime.now(UTC)))
+
+
+def _nothing() -> None: ...
+
+
+@pytest.fixture
+async def make_dead(pool: Pool, perfect_server: Any) -> Callable[..., Awaitable[Dead]]:
+    async def make(begin: Begin, vendor: Any = None) -> Dead:
+        dead = Dead(pool, begin, perfect_server.api_key, vendor)
+        await dead.line.ring.refresh(begin)
+        return dead
+
+    return make
+
+
+@pytest.fixture
+async def dead(pool: Pool, make_dead: Callable[..., Awaitable[Dead]]) -> Dead:
+    return await make_dead(lambda: transaction(pool, Nobody()))
 
 
 @dataclass
@@ -172,6 +278,8 @@ async def start(
                 "database_url": database_url,
                 "nats_url": nats_url("perfect-adapter"),
                 "PERFECT_PACE_PER_S": 0,
+                "PERFECT_ORDERS_AT_ONCE": 32,
+                "PERFECT_BALANCE_EVERY_S": 3600,
                 **settings,
             }
             readiness, stopping = Readiness(), asyncio.Event()

@@ -1,14 +1,18 @@
-"""The ledger in the database: shared, locked, paused together."""
+"""The ledger in the database: shared, locked, counted by key and by address, paused together."""
 
 import asyncio
 from typing import Any
 
 from closet_chassis.postgres import Pool
 from closet_messaging.unit import transaction
-from perfect_adapter.domain.quota import Budget, Wish
+from perfect_adapter.domain.keys import Key
+from perfect_adapter.domain.quota import Budget, Order
+from perfect_adapter.ports import Created, Throttled
 from perfect_adapter.store import ledger
+from perfect_adapter.worker.keyring import KeyRing
+from perfect_adapter.worker.line import Called, Line
 
-LANE = "key-1"
+A, B = Key("a").name, Key("b").name
 BUDGET = Budget(calls=50, window_s=300, pace=0)
 
 
@@ -17,50 +21,103 @@ class _Nobody:
         """Nothing is told."""
 
 
-async def _charge(pool: Pool, wish: Wish, budget: Budget = BUDGET, lane: str = LANE) -> tuple[int, float]:
-    async with transaction(pool, _Nobody()) as tx:
-        await ledger.open_lane(tx.conn, lane)
-        grant = await ledger.charge(tx.conn, lane, budget, wish)
-    return grant.count, grant.wait_s
+async def line(pool: Pool, *secrets: str, egress: str = "here", budget: Budget = BUDGET) -> Line:
+    ring = KeyRing(secrets or ("a",), None, egress)
+    one = Line(lambda: transaction(pool, _Nobody()), ring, egress, budget)
+    await ring.refresh(one.begin)
+    return one
+
+
+async def charge(one: Line, count: int, key: str = A) -> tuple[int, float]:
+    """Charge as many looks as there is room for."""
+    async with one.begin() as tx:
+        admitted, wait_s = await one.admit(tx, [key] * count)
+        await one.charge(tx, "look", [(key, None)] * sum(admitted))
+    return sum(admitted), wait_s
 
 
 async def test_many_at_once_never_charge_more_than_there_is(pool: Pool) -> None:
-    grants = await asyncio.gather(*(_charge(pool, Wish(7)) for _ in range(20)))
-    assert sum(count for count, _ in grants) == 50
+    replicas = [await line(pool) for _ in range(3)]
+    counts = await asyncio.gather(*(charge(replicas[i % 3], 7) for i in range(20)))
+    assert sum(count for count, _ in counts) == 50
     assert await pool.fetchval("SELECT count(*) FROM vendor_calls") == 50
 
 
-async def test_lanes_count_for_themselves(pool: Pool) -> None:
-    assert (await _charge(pool, Wish(60)))[0] == 50
-    assert (await _charge(pool, Wish(60), lane="key-2"))[0] == 50
+async def test_two_keys_behind_one_address_share_its_quota(pool: Pool) -> None:
+    one = await line(pool, "a", "b")
+    assert (await charge(one, 40, A))[0] == 40
+    assert (await charge(one, 40, B))[0] == 10
+
+
+async def test_one_key_behind_two_addresses_has_its_quota_once(pool: Pool) -> None:
+    here, there = await line(pool, egress="here"), await line(pool, egress="there")
+    assert (await charge(here, 30))[0] == 30
+    assert (await charge(there, 30))[0] == 20
+    other = await line(pool, "b", egress="there")
+    assert (await charge(other, 60, B))[0] == 30, "twenty of the address's calls are of the other key"
 
 
 async def test_what_has_left_the_window_counts_no_more(pool: Pool) -> None:
-    await _charge(pool, Wish(50))
-    count, wait_s = await _charge(pool, Wish(1))
+    one = await line(pool)
+    await charge(one, 50)
+    await pool.execute("UPDATE vendor_calls SET ended_at = at")
+    count, wait_s = await charge(one, 1)
     assert count == 0
     assert 290 < wait_s < 310
-    await pool.execute("UPDATE vendor_calls SET at = at - interval '310 s'")
-    assert await _charge(pool, Wish(1)) == (1, 0.0)
-    async with transaction(pool, _Nobody()) as tx:
-        await ledger.prune(tx.conn, 305)
-    assert await pool.fetchval("SELECT count(*) FROM vendor_calls") == 1
+    await pool.execute("UPDATE vendor_calls SET at = at - interval '310 s', ended_at = at - interval '310 s'")
+    assert await charge(one, 1) == (1, 0.0)
+
+
+async def test_a_call_counts_from_its_answer(pool: Pool) -> None:
+    """The vendor may have counted it as late as that; one that has no answer yet may still be on its way."""
+    one = await line(pool)
+    await charge(one, 50)
+    await pool.execute("UPDATE vendor_calls SET at = now() - interval '310 s', ended_at = now() - interval '280 s'")
+    assert (await charge(one, 1))[0] == 0
+    await pool.execute("UPDATE vendor_calls SET ended_at = NULL")
+    assert (await charge(one, 1))[0] == 0, "310 s ago it was sent; it can have been counted up to 120 s later"
+    await pool.execute("UPDATE vendor_calls SET at = now() - interval '430 s'")
+    assert (await charge(one, 1))[0] == 1
+
+
+async def test_creating_leaves_room_for_the_looks_that_are_owed(pool: Pool) -> None:
+    one = await line(pool, budget=Budget(10, 300, 0))
+    async with one.begin() as tx:
+        assert len((await one.allot(tx, Order(9, 2, 9))).keys) == 5
+    await charge(one, 5)
+    async with one.begin() as tx:
+        assert len((await one.allot(tx, Order(9, 2, 9))).keys) == 2
+        assert len((await one.allot(tx, Order(9, 2, 1))).keys) == 1, "one order of a key at a time"
 
 
 async def test_a_pause_holds_everybody_and_grows_until_an_answer_comes(pool: Pool) -> None:
-    await _charge(pool, Wish(1))
+    one = await line(pool, budget=Budget(50, 600, 0))
     waits = []
     for _ in range(3):
-        async with transaction(pool, _Nobody()) as tx:
+        async with one.begin() as tx:
             for _ in range(5):  # several calls in flight are told at once: one pause
-                await ledger.pause(tx.conn, LANE, 10, 35, 1.0)
-        for budget in (BUDGET, Budget(0, 300, 0)):
-            count, wait_s = await _charge(pool, Wish(1), budget)
-            assert count == 0
-        waits.append(round(wait_s))
-        await pool.execute("UPDATE lanes SET paused_until = now()")
-    assert waits == [10, 20, 35]
-    async with transaction(pool, _Nobody()) as tx:
-        await ledger.forgive(tx.conn, LANE)
-        await ledger.pause(tx.conn, LANE, 10, 35, 1.0)
-    assert round((await _charge(pool, Wish(1)))[1]) == 10
+                call_ids = await one.charge(tx, "look", [(A, None)])
+                await one.settle(tx, [Called(call_ids[0], A, Throttled())])
+        count, wait_s = await charge(await line(pool, budget=Budget(50, 600, 0)), 1)
+        assert count == 0
+        waits.append(wait_s)
+        await pool.execute("UPDATE parties SET paused_until = now()")
+    for wait_s, least in zip(waits, (8, 16, 32), strict=True):
+        assert least <= wait_s <= 1.5 * least
+    async with one.begin() as tx:
+        call_ids = await one.charge(tx, "create", [(A, None)])
+        await one.settle(tx, [Called(call_ids[0], A, Created("1"))])
+    assert await pool.fetchval("SELECT max(strikes) FROM parties") == 0
+    walk = await pool.fetch("SELECT operation, outcome FROM vendor_calls ORDER BY call_id DESC LIMIT 2")
+    assert [tuple(row) for row in walk] == [("create", "Created"), ("look", "Throttled")]
+
+
+async def test_old_calls_are_forgotten(pool: Pool) -> None:
+    one = await line(pool)
+    await charge(one, 3)
+    await pool.execute(
+        "UPDATE vendor_calls SET at = at - interval '2 days' WHERE call_id < (SELECT max(call_id) FROM vendor_calls)"
+    )
+    async with one.begin() as tx:
+        await ledger.prune(tx.conn, 86_400)
+    assert await pool.fetchval("SELECT count(*) FROM vendor_calls") == 1

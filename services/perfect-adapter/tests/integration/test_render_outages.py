@@ -7,15 +7,9 @@ from typing import Any
 import asyncpg
 import pytest
 from closet_chassis.postgres import Pool
-from closet_messaging.handling import handle
 from closet_messaging.unit import Tx, transaction
-from perfect_adapter.domain.quota import Budget
 from perfect_adapter.ports import Created
-from perfect_adapter.store import ledger
-from perfect_adapter.subscriptions import subscriptions
-from perfect_adapter.worker import lane
-from perfect_adapter.worker.lane import KeyLane
-from perfect_adapter.worker.submit import Submitter
+from perfect_adapter.worker import line
 
 
 class Nobody:
@@ -32,11 +26,6 @@ class Vendor:
     async def create(self, *_: Any) -> Created:
         self.orders += 1
         return Created(f"task-{self.orders}")
-
-
-class Signer:
-    def get_url(self, *_: Any) -> str:
-        return "https://storage.example/picture"
 
 
 class Database:
@@ -60,20 +49,16 @@ class Database:
 
 @pytest.mark.parametrize("lost", [1, 3])
 async def test_a_task_that_exists_is_known_when_the_database_is_back(
-    world: Any, pool: Pool, monkeypatch: pytest.MonkeyPatch, lost: int
+    world: Any, pool: Pool, make_dead: Any, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
-    monkeypatch.setattr(lane, "WRITE_AGAIN_S", 0.01)
+    monkeypatch.setattr(line, "WRITE_AGAIN_S", 0.01)
     database, vendor = Database(pool), Vendor()
-    key_lane = KeyLane(database.begin, "key-outage", Budget(0, 300, 0))
-    ports: tuple[Any, Any] = vendor, Signer()
-    submitter = Submitter(key_lane, *ports, 30, lambda: None)
-    async with database.begin() as tx:
-        await ledger.open_lane(tx.conn, key_lane.name)
-    await handle(pool, Nobody(), subscriptions(lambda: None), [world.dispatched()])
-    [render] = (await submitter.claim(1)).items
+    replica = await make_dead(database.begin, vendor)
+    await replica.take(world.dispatched())
+    await replica.claim()
 
     database.lost = lost
-    await submitter.work(render)
+    await replica.submitter.work(replica.claimed)
     row = await pool.fetchrow("SELECT state, task_id FROM renders")
     assert tuple(row or ()) == ("running", "task-1")
     assert vendor.orders == 1

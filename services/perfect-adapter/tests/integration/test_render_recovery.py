@@ -1,6 +1,5 @@
-"""Crashes at every step, lost leases, duplicates, replicas, cancellations: never two tasks, never two ends."""
+"""Crashes, lost leases, duplicates, replicas, cancellations: never two tasks, never two ends."""
 
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -11,55 +10,11 @@ from closet_contracts.ids import new_id
 from closet_contracts.job import JobExpired
 from closet_contracts.render import RenderFailed, RenderSucceeded
 from closet_devstack.testing import eventually
-from closet_messaging.handling import handle
-from closet_messaging.unit import transaction
 from perfect_adapter.domain import errors
-from perfect_adapter.domain.quota import Budget
-from perfect_adapter.ports import Created, Failed, Submission
-from perfect_adapter.store import ledger
-from perfect_adapter.subscriptions import subscriptions
-from perfect_adapter.worker.collect import Collected, Collector
+from perfect_adapter.ports import Failed
+from perfect_adapter.worker.collect import Collected
 from perfect_adapter.worker.ends import Fail
-from perfect_adapter.worker.lane import KeyLane
-from perfect_adapter.worker.submit import Submitted, Submitter
-
-
-class _Nobody:
-    def offer(self, rows: Any) -> None:
-        """Leave them to the sweeper of whoever lives."""
-
-
-class Dead:
-    """A replica that does exactly as much as a test tells it to, and then nothing more, ever."""
-
-    def __init__(self, pool: Pool, settings_lane: str = "key-dead") -> None:
-        self.pool = pool
-        neither: Any = None
-        self.lane = KeyLane(lambda: transaction(pool, _Nobody()), settings_lane, Budget(0, 300, 0))
-        self.submitter = Submitter(self.lane, neither, neither, 30, lambda: None)
-        self.collector = Collector(self.lane, neither, neither, 30)
-
-    async def open(self) -> None:
-        async with self.lane.begin() as tx:
-            await ledger.open_lane(tx.conn, self.lane.name)
-
-    async def take(self, *events: Any) -> None:
-        await handle(self.pool, _Nobody(), subscriptions(lambda: None), events)
-
-    async def claim(self) -> Any:
-        """Writes one intent, and dies."""
-        [render] = (await self.submitter.claim(1)).items
-        return render
-
-    async def answer(self, render: Any, answer: Submission) -> None:
-        await self.submitter._written.submit(Submitted(render, answer, datetime.now(UTC)))
-
-
-@pytest.fixture
-async def dead(pool: Pool) -> Dead:
-    dead = Dead(pool)
-    await dead.open()
-    return dead
+from perfect_adapter.worker.line import Called
 
 
 async def expire(pool: Pool) -> None:
@@ -67,41 +22,11 @@ async def expire(pool: Pool) -> None:
     await pool.execute("UPDATE renders SET due_at = now() - interval '1 hour' WHERE lease IS NOT NULL")
 
 
-async def test_an_intent_whose_process_died_is_in_doubt(start: Any, world: Any, pool: Pool, dead: Dead) -> None:
-    """Whether it died before the call or after it, nobody can tell: nothing is ordered again."""
-    event = world.dispatched()
-    await dead.take(event)
-    await dead.claim()
-    await start()
-    await world.say(event)
-    assert await pool.fetchval("SELECT state FROM renders") == "submitting"
-    await expire(pool)
-    end = (await world.end(event.data.job_id)).data
-    assert (end.code, end.retryable, end.vendor_calls) == ("vendor_ambiguous", False, 1)
-    assert await world.created() == 0
-    assert len(await world.heard(event.data.job_id)) == 1
-
-
-async def test_an_answer_that_comes_after_its_render_was_given_up_is_kept(
-    start: Any, world: Any, pool: Pool, dead: Dead
-) -> None:
-    event = world.dispatched()
-    await dead.take(event)
-    render = await dead.claim()
-    await start()
-    await expire(pool)
-    await world.end(event.data.job_id)
-    await dead.answer(render, Created("task-1"))
-    row = await pool.fetchrow("SELECT state, code, task_id FROM renders")
-    assert tuple(row or ()) == ("failed", "vendor_ambiguous", "task-1")
-    assert len(await world.heard(event.data.job_id)) == 1
-
-
 async def _all_ended(world: Any) -> bool:
     return all(task["endedAt"] for task in await world.vendor.tasks())
 
 
-async def test_a_look_whose_process_died_is_taken_over(start: Any, world: Any, pool: Pool, dead: Dead) -> None:
+async def test_a_look_whose_process_died_is_taken_over(start: Any, world: Any, pool: Pool, dead: Any) -> None:
     """Before the look, after it, or after the result was stored: the next one does it again, to the same end."""
     first = await start()
     await world.vendor.fault("webhook_lost", -1)
@@ -110,7 +35,8 @@ async def test_a_look_whose_process_died_is_taken_over(start: Any, world: Any, p
     await first.stop()
     await eventually(partial(_all_ended, world))
     await pool.execute("UPDATE renders SET due_at = now()")
-    [render] = (await dead.collector.claim(5)).items
+    [claim] = (await dead.collector.claim(5)).items
+    render = claim.render
     assert (await dead.collector.claim(5)).items == ()
     await start()
     await expire(pool)
@@ -118,21 +44,28 @@ async def test_a_look_whose_process_died_is_taken_over(start: Any, world: Any, p
     assert isinstance(end, RenderSucceeded)
     assert end.vendor_calls == 3
     # It was not dead after all: what it found comes too late.
-    await dead.collector._written.submit(Collected(render, Failed("error_pose"), Fail(errors.TASK_LOST)))
+    await dead.collector._written.submit(
+        Collected(
+            render,
+            Called(claim.call_id, render.key, Failed("error_pose")),
+            Failed("error_pose"),
+            Fail(errors.TASK_LOST),
+        )
+    )
     assert await pool.fetchval("SELECT state FROM renders") == "done"
     assert len(await world.heard(job_id)) == 2
     assert await world.created() == 1
 
 
-async def test_a_lease_is_kept_while_its_holder_lives(world: Any, pool: Pool, dead: Dead) -> None:
+async def test_a_lease_is_kept_while_its_holder_lives(world: Any, pool: Pool, dead: Any) -> None:
     await dead.take(world.dispatched())
     render = await dead.claim()
     await expire(pool)
-    await dead.lane.renew([render])
+    await dead.line.renew([render])
     assert await pool.fetchval("SELECT due_at > now() FROM renders")
     await pool.execute("UPDATE renders SET lease = gen_random_uuid()")
     await expire(pool)
-    await dead.lane.renew([render])
+    await dead.line.renew([render])
     assert await pool.fetchval("SELECT due_at < now() FROM renders")
 
 
@@ -162,11 +95,11 @@ async def test_a_stop_in_the_middle_of_it_finishes_what_is_in_hand(start: Any, w
 
 
 async def _paused(pool: Pool) -> None:
-    await pool.execute("UPDATE lanes SET paused_until = now() + interval '1 hour'")
+    await pool.execute("UPDATE parties SET paused_until = now() + interval '1 hour'")
 
 
 async def _on_again(pool: Pool) -> None:
-    await pool.execute("UPDATE lanes SET paused_until = now()")
+    await pool.execute("UPDATE parties SET paused_until = now()")
 
 
 async def test_what_is_cancelled_before_it_is_submitted_is_never_ordered(start: Any, world: Any, pool: Pool) -> None:
@@ -276,7 +209,8 @@ async def test_a_look_that_brings_nothing_is_made_again(
     await start(PERFECT_QUOTA_WINDOW_S=6)
     await world.vendor.fault(operation="look", **fault)
     job_id = await world.job()
-    await eventually(lambda: pool.fetchval("SELECT calls >= 2 AND lease IS NULL FROM renders"))
+    await eventually(lambda: pool.fetchval("SELECT looks >= 1 AND lease IS NULL FROM renders"))
     await pool.execute("UPDATE renders SET due_at = now() WHERE state = 'running'")
+    await pool.execute("UPDATE parties SET probe_at = now()")
     assert isinstance((await world.end(job_id)).data, RenderSucceeded)
     assert await world.created() == 1

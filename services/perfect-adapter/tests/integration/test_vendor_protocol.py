@@ -9,8 +9,14 @@ import pytest
 from aiohttp import web
 from closet_contracts.work import Category, Role, TryOn
 from closet_devstack.ports import free_port
-from perfect_adapter.adapters.downloads import MAX_RESULT_BYTES, Downloads
+from perfect_adapter.adapters.calls import Caller
+from perfect_adapter.adapters.classic import Classic
+from perfect_adapter.adapters.downloads import MAX_RESULT_BYTES, Downloads, Hosts, PublicOnly, session_for_storage
 from perfect_adapter.adapters.perfect import Perfect
+from perfect_adapter.adapters.uploads import Uploads
+from perfect_adapter.domain.bodies import Reference
+from perfect_adapter.domain.features import FEATURES
+from perfect_adapter.domain.keys import Key
 from perfect_adapter.ports import (
     Created,
     DownloadFailed,
@@ -25,7 +31,8 @@ from perfect_adapter.ports import (
 )
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-INPUTS = {Role.PERSON: "http://s3/person", Role.GARMENT: "http://s3/garment"}
+INPUTS = {Role.PERSON: Reference("url", "http://s3/person"), Role.GARMENT: Reference("url", "http://s3/garment")}
+KEY, TRY_ON = Key("the-key"), FEATURES["tryon-v4"]
 
 
 @dataclass
@@ -65,18 +72,27 @@ async def anybody() -> AsyncIterator[Anybody]:
 @pytest.fixture
 async def downloads(anybody: Anybody) -> AsyncIterator[Downloads]:
     async with aiohttp.ClientSession() as session:
-        yield Downloads(session, frozenset({anybody.url.removeprefix("http://")}), insecure=True)
+        yield Downloads(session, _only(anybody.url))
+
+
+def _only(url: str) -> Hosts:
+    return Hosts(frozenset({url.removeprefix("http://")}), insecure=True)
+
+
+def vendor(session: aiohttp.ClientSession, base: str, downloads: Downloads) -> Perfect:
+    caller = Caller(session, base, 2)
+    return Perfect(caller, Classic(caller), downloads, Uploads(session, _only(base.rstrip("/"))))
 
 
 @pytest.fixture
 async def perfect(anybody: Anybody, downloads: Downloads) -> AsyncIterator[Perfect]:
     async with aiohttp.ClientSession() as session:
-        yield Perfect(session, anybody.url + "/", "the-key", 2, downloads)
+        yield vendor(session, anybody.url + "/", downloads)
 
 
 async def test_a_task_is_ordered_by_one_post(anybody: Anybody, perfect: Perfect) -> None:
     anybody.says('{"status": 200, "data": {"task_id": "a/b+c=="}}')
-    assert await perfect.create(TryOn(category=Category.OUTERWEAR), INPUTS) == Created("a/b+c==")
+    assert await perfect.create(KEY, TRY_ON, TryOn(category=Category.OUTERWEAR), INPUTS) == Created("a/b+c==")
     [(method, path, headers, body)] = anybody.asked
     assert (method, path) == ("POST", "/s2s/v2.0/task/cloth-v4")
     assert headers["Authorization"] == "Bearer the-key"
@@ -99,7 +115,7 @@ async def test_a_task_is_ordered_by_one_post(anybody: Anybody, perfect: Perfect)
 )
 async def test_categories(anybody: Anybody, perfect: Perfect, category: Category, garment: str) -> None:
     anybody.says('{"data": {"task_id": "1"}}')
-    await perfect.create(TryOn(category=category), INPUTS)
+    await perfect.create(KEY, TRY_ON, TryOn(category=category), INPUTS)
     body = anybody.asked[0][3]
     assert body["garment_category"] == garment
     assert body.get("change_shoes") == (False if garment in {"lower_body", "full_body"} else None)
@@ -107,9 +123,9 @@ async def test_categories(anybody: Anybody, perfect: Perfect, category: Category
 
 async def test_an_id_is_text_to_the_last_digit_and_encoded_in_the_path(anybody: Anybody, perfect: Perfect) -> None:
     anybody.says('{"data": {"task_id": 918273645546372819001}}')
-    assert await perfect.create(TryOn(), INPUTS) == Created("918273645546372819001")
+    assert await perfect.create(KEY, TRY_ON, TryOn(), INPUTS) == Created("918273645546372819001")
     anybody.says('{"data": {"task_status": "running", "polling_interval": 7}}')
-    assert await perfect.look(TryOn(), "a/b+c==") == Running(7.0)
+    assert await perfect.look(KEY, TRY_ON, "a/b+c==") == Running(7.0)
     assert anybody.asked[1][:2] == ("GET", "/s2s/v2.0/task/cloth-v4/a%2Fb%2Bc%3D%3D")
 
 
@@ -132,17 +148,17 @@ async def test_only_a_definite_no_means_that_nothing_was_created(
     anybody: Anybody, perfect: Perfect, text: str, status: int, answer: object
 ) -> None:
     anybody.says(text, status)
-    assert await perfect.create(TryOn(), INPUTS) == answer
+    assert await perfect.create(KEY, TRY_ON, TryOn(), INPUTS) == answer
     assert len(anybody.asked) == 1
 
 
 async def test_a_connection_that_is_refused_created_nothing(downloads: Downloads) -> None:
     async with aiohttp.ClientSession() as session:
-        perfect = Perfect(session, f"http://127.0.0.1:{free_port()}", "key", 2, downloads)
-        assert isinstance(await perfect.create(TryOn(), INPUTS), Unreachable)
-        assert isinstance(await perfect.look(TryOn(), "1"), Unreachable)
-        nowhere = Perfect(session, "http://nowhere.invalid", "key", 2, downloads)
-        assert isinstance(await nowhere.create(TryOn(), INPUTS), Unreachable)
+        perfect = vendor(session, f"http://127.0.0.1:{free_port()}", downloads)
+        assert isinstance(await perfect.create(KEY, TRY_ON, TryOn(), INPUTS), Unreachable)
+        assert isinstance(await perfect.look(KEY, TRY_ON, "1"), Unreachable)
+        nowhere = vendor(session, "http://nowhere.invalid", downloads)
+        assert isinstance(await nowhere.create(KEY, TRY_ON, TryOn(), INPUTS), Unreachable)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +180,7 @@ async def test_a_connection_that_is_refused_created_nothing(downloads: Downloads
 )
 async def test_what_a_look_may_see(anybody: Anybody, perfect: Perfect, data: str, look: object) -> None:
     anybody.says(f'{{"status": 200, "data": {data}}}')
-    assert await perfect.look(TryOn(), "1") == look
+    assert await perfect.look(KEY, TRY_ON, "1") == look
 
 
 async def test_a_result_is_fetched_without_the_key(anybody: Anybody, perfect: Perfect) -> None:
@@ -264,10 +280,18 @@ async def test_nothing_is_fetched_from_elsewhere(anybody: Anybody, downloads: Do
     ],
 )
 async def test_hosts_are_named_exactly_or_by_what_they_are_below(url: str, allowed: bool) -> None:
-    async with aiohttp.ClientSession() as session:
-        downloads = Downloads(session, frozenset({"vendor.example:443", ".store.example"}), insecure=False)
-        if allowed:
-            assert downloads._allowed(url).host in {"vendor.example", "cdn.store.example"}
-        else:
-            with pytest.raises(DownloadRefused):
-                downloads._allowed(url)
+    hosts = Hosts(frozenset({"vendor.example:443", ".store.example"}), insecure=False)
+    if allowed:
+        assert hosts.allowed(url).host in {"vendor.example", "cdn.store.example"}
+    else:
+        with pytest.raises(DownloadRefused):
+            hosts.allowed(url)
+
+
+async def test_a_name_that_leads_into_our_own_network_is_not_followed() -> None:
+    async with session_for_storage(public_only=True) as session:
+        downloads = Downloads(session, Hosts(frozenset({"localhost"}), insecure=False))
+        with pytest.raises(DownloadFailed):
+            await downloads.fetch("https://localhost/r.jpg")
+    with pytest.raises(OSError, match="no public address"):
+        await PublicOnly().resolve("localhost", 443)

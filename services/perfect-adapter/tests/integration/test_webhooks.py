@@ -150,5 +150,5 @@ async def test_a_claim_of_the_end_before_the_end_costs_one_look(
     [started] = await world.heard(job_id)
     content = body(task_id=json.dumps(started.data.vendor_task_id))
     await post(world, replica, content, message(secret, content))
-    await eventually(lambda: pool.fetchval("SELECT calls = 2 AND lease IS NULL FROM renders"))
+    await eventually(lambda: pool.fetchval("SELECT looks = 1 AND lease IS NULL FROM renders"))
     assert isinstance((await world.end(job_id)).data, RenderSucceeded)

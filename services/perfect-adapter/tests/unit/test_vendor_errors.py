@@ -9,6 +9,7 @@ error_download_mask error_decode_image error_decode_mask error_nsfw_content_dete
 error_no_face error_multiple_people error_pose error_face_parsing error_face_pose error_large_face_angle
 error_no_shoulder error_hair_too_short error_bald_image error_insufficient_landmarks error_unsupport_ratio
 error_invalid_ref error_invalid_src error_apply_region_mismatch error_editing_failed
+error_src_face_too_small error_src_face_out_of_bound error_lighting_dark
 error_inference error_upload unknown_internal_error
 """
 _REFUSED = """
@@ -29,8 +30,9 @@ def test_engine_errors(code: str) -> None:
     failure = engine_failure(code)
     assert failure.retryable == (code in RETRYABLE)
     assert failure.code == failure.code.lower().strip()
-    assert failure.message[0].isupper()
-    assert failure.message.endswith(".")
+    for sentence in filter(None, (failure.message, failure.tip)):
+        assert sentence[0].isupper()
+        assert sentence.endswith(".")
 
 
 @pytest.mark.parametrize("code", REFUSALS)

@@ -1,10 +1,16 @@
 """The quota's arithmetic against a vendor that counts for itself."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from perfect_adapter.domain.quota import Budget, Wish, grant
+from perfect_adapter.domain.quota import Budget, Grant, Order, Party, Wish, admit, allot
+from perfect_adapter.domain.quota import grant as grant_to
 
 BUDGET = Budget(calls=10, window_s=30, pace=3)
+
+
+def grant(budget: Budget, ages: list[float], wish: Wish) -> Grant:
+    return grant_to(budget, Party("key", ages), wish)
 
 
 def test_no_limits_grant_everything() -> None:
@@ -18,7 +24,7 @@ def test_a_fresh_lane_gives_what_the_pace_allows() -> None:
 def test_a_full_window_says_when_the_oldest_call_leaves_it() -> None:
     granted = grant(Budget(10, 30, 0), [float(age) for age in range(10, 20)], Wish(1))
     assert granted.count == 0
-    assert granted.wait_s == 30 * 1.02 - 19
+    assert granted.wait_s == 30 * 1.002 - 19
 
 
 def test_creating_leaves_room_for_the_looks_that_are_owed() -> None:
@@ -53,3 +59,53 @@ def test_neither_limit_is_ever_passed_and_waiting_as_told_helps(steps: list[tupl
         if granted.wait_s and not creating:
             later = now + granted.wait_s + 1e-6
             assert grant(BUDGET, [later - at for at in reversed(calls)], Wish(1)).count == 1
+
+
+def test_creations_go_to_the_key_with_the_most_room() -> None:
+    budget = Budget(10, 300, 0)
+    keys = [Party("a", [1.0] * 6), Party("b", [1.0] * 2)]
+    assert allot(budget, Party("here"), keys, Order(4, 2, 9)).keys == ["b", "b", "a", "b"]
+    assert allot(budget, Party("here", [1.0] * 8), keys, Order(4, 2, 9)).keys == ["b"], "the address has no more"
+
+
+def test_a_key_with_an_order_in_doubt_takes_no_other() -> None:
+    allotment = allot(Budget(0, 300, 0), Party("here"), [Party("a", busy=1), Party("b")], Order(5, 2, 1))
+    assert (allotment.keys, allotment.wait_s) == (["b"], None)
+
+
+def test_a_wait_is_told_where_only_time_helps() -> None:
+    allotment = allot(Budget(2, 300, 0), Party("here"), [Party("a", [10.0, 20.0])], Order(1, 2, 9))
+    assert allotment.keys == []
+    assert allotment.wait_s == pytest.approx(300.6 - 10)
+
+
+def test_looks_are_bound_to_their_keys() -> None:
+    budget = Budget(3, 300, 0)
+    keys = {"a": Party("a", [1.0, 1.0]), "b": Party("b")}
+    admitted, wait_s = admit(budget, Party("here"), keys, ["a", "a", "b", "gone"])
+    assert admitted == [True, False, True, False]
+    assert wait_s > 0
+
+
+parties = st.sampled_from("ab")
+
+
+@given(st.lists(st.tuples(st.floats(0, 3), st.lists(parties, min_size=1, max_size=5), st.booleans()), max_size=50))
+def test_neither_key_nor_address_ever_passes_its_quota(steps: list[tuple[float, list[str], bool]]) -> None:
+    """Against a vendor that counts for itself, when every call is answered at once."""
+    made: list[tuple[float, str]] = []
+    now = 0.0
+    for pause, wanted, creating in steps:
+        now += pause
+        ages = {name: [now - at for at, key in reversed(made) if key == name] for name in "ab"}
+        here = Party("here", [now - at for at, _ in reversed(made)])
+        keys = {name: Party(name, ages[name], owed=1) for name in "ab"}
+        if creating:
+            chosen = list(allot(BUDGET, here, list(keys.values()), Order(len(wanted), 2, 9)).keys)
+        else:
+            admitted, _ = admit(BUDGET, here, keys, wanted)
+            chosen = [key for key, ok in zip(wanted, admitted, strict=True) if ok]
+        made += [(now, key) for key in chosen]
+        for counted in ([at for at, _ in made], *([at for at, key in made if key == name] for name in "ab")):
+            assert sum(at > now - BUDGET.window_s for at in counted) <= BUDGET.calls
+            assert sum(at > now - 1 for at in counted) <= BUDGET.pace

@@ -7,6 +7,7 @@ from closet_contracts.envelope import Event
 from closet_contracts.job import JobAccepted
 from closet_contracts.rpc import SignedGets, SignedPut, SignGet, SignPut
 from closet_contracts.upload import UploadReady, UploadRejected
+from closet_contracts.work import Role
 from closet_messaging import outbox
 from closet_messaging.rpc import RpcFailed
 from closet_messaging.unit import Tx
@@ -26,7 +27,9 @@ async def check_inputs(wake: Callable[[], None], tx: Tx, event: Event[JobAccepte
     wanted = sorted({item.upload_id for item in job.inputs})
     owner = Owner(event.tenantid, job.user_id)
     uploads = await store.find(tx.conn, wanted)
-    if unsettled := [upload_id for upload_id in wanted if not _settled(uploads.get(upload_id), owner)]:
+    masks = {item.upload_id for item in job.inputs if item.role is Role.MASK}
+    unsettled = {each: each in masks for each in wanted if not _settled(uploads.get(each), owner)}
+    if unsettled:
         uploads |= await store.want(tx.conn, unsettled, owner, job.deadline)
     for upload_id in wanted:
         if _settled(uploads[upload_id], owner):

@@ -32,6 +32,7 @@ class Check:
     tenant_id: str
     lease: UUID
     tries: int
+    is_mask: bool
     traceparent: str | None
 
 
@@ -54,19 +55,23 @@ async def find(conn: Connection, upload_ids: Sequence[str]) -> dict[str, Upload]
     return {row["upload_id"]: _upload(row) for row in rows}
 
 
-async def want(conn: Connection, upload_ids: Sequence[str], owner: Owner, until: datetime) -> dict[str, Upload]:
+async def want(conn: Connection, wanted: Mapping[str, bool], owner: Owner, until: datetime) -> dict[str, Upload]:
     """The uploads, by id: those that are new now belong to `owner`. They are locked: none is settled before the commit.
 
-    Locks are taken in order of id, as `settle` takes them.
+    `wanted` says of each whether it is to be a mask. Locks are taken in order of id, as `settle` takes them.
     """
     rows = await conn.fetch(
         """
-        INSERT INTO uploads (upload_id, tenant_id, user_id, wanted_until)
-        SELECT upload_id, $2, $3, $4 FROM unnest($1::text[]) AS upload_id ORDER BY upload_id
-        ON CONFLICT (upload_id) DO UPDATE SET wanted_until = greatest(uploads.wanted_until, excluded.wanted_until)
+        INSERT INTO uploads (upload_id, is_mask, tenant_id, user_id, wanted_until)
+        SELECT upload_id, is_mask, $3, $4, $5 FROM unnest($1::text[], $2::bool[]) AS t (upload_id, is_mask)
+        ORDER BY upload_id
+        ON CONFLICT (upload_id) DO UPDATE SET
+            wanted_until = greatest(uploads.wanted_until, excluded.wanted_until),
+            is_mask = uploads.is_mask OR excluded.is_mask
         RETURNING upload_id, tenant_id, user_id, state, asset, code, message
         """,
-        upload_ids,
+        list(wanted),
+        list(wanted.values()),
         owner.tenant_id,
         owner.user_id,
         until,
@@ -88,7 +93,7 @@ async def claim(conn: Connection, lease: UUID, lease_s: float, limit: int) -> li
             SELECT upload_id FROM uploads WHERE state = 'unchecked' AND due_at <= now()
             ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
         ))
-        RETURNING upload_id, tenant_id, lease, tries, (
+        RETURNING upload_id, tenant_id, lease, tries, is_mask, (
             SELECT traceparent FROM waiting_jobs AS w WHERE w.upload_id = uploads.upload_id ORDER BY job_id LIMIT 1
         ) AS traceparent
         """,

@@ -108,7 +108,7 @@ class Checker:
 
     async def _make_input(self, check: Check) -> Asset:
         raw = await self.objects.get(upload_key(check.tenant_id, check.upload_id), domain.MAX_UPLOAD_BYTES)
-        picture = await self.pictures.normalise(raw)
+        picture = await self.pictures.normalise(raw, grey=check.is_mask)
         key = input_key(check.tenant_id, check.upload_id, picture.ext)
         await self.objects.put(key, picture.data, picture.content_type)
         return Asset(

@@ -20,3 +20,5 @@ def test_a_digest_has_64_lower_case_hex_digits() -> None:
 def test_results_only() -> None:
     assert is_usable_result("acme", "tenant/acme/results/job_1/result_0.png")
     assert not is_usable_result("acme", "tenant/acme/inputs/upl_1.jpg")
+    assert is_usable_result("acme", "tenant/acme/results/job_1/result_7.json")
+    assert not is_usable_result("acme", "tenant/other/results/job_1/result_7.json")

@@ -2,7 +2,7 @@
 
 import typer
 
-from closet_client.cli import jobs, operator, tryon
+from closet_client.cli import jobs, operator, plugins, tryon
 
 app = typer.Typer(
     name="closet",
@@ -18,3 +18,4 @@ app = typer.Typer(
 tryon.register(app)
 jobs.register(app)
 operator.register(app)
+plugins.register(app)

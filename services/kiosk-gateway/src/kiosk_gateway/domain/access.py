@@ -8,12 +8,13 @@ class Scope(StrEnum):
     """What an access token allows."""
 
     GENERATE = "generate"
+    GENERATE_LIVE = "generate:live"  # someone stands at a kiosk and waits: served before all others
     JOBS_READ = "jobs:read"
     CONSENT = "consent"
     BALANCE_READ = "balance:read"
 
 
-ALL_SCOPES = tuple(Scope)
+DEFAULT_SCOPES = (Scope.GENERATE, Scope.JOBS_READ, Scope.CONSENT, Scope.BALANCE_READ)
 AUDIENCE = "closet-api"
 ACCESS_TTL_S = 15 * 60
 REFRESH_TTL_S = 7 * 24 * 3600
@@ -21,10 +22,11 @@ REFRESH_TTL_S = 7 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A tenant's user, as an access token names them."""
+    """A tenant's user, as an access token names them. `live` if they wait for their pictures at a kiosk."""
 
     tenant: str
     user: str
+    live: bool = False
 
 
 def account_of(tenant: str) -> str:

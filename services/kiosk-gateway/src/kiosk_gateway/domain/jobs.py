@@ -11,7 +11,15 @@ from typing import Any
 
 from closet_contracts.credit import CreditCaptured, CreditDenied, CreditHeld, CreditReleased
 from closet_contracts.envelope import EventData
-from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobDispatched, JobExpired, JobFailed
+from closet_contracts.job import (
+    ItemFailure,
+    JobAccepted,
+    JobCancelled,
+    JobCompleted,
+    JobDispatched,
+    JobExpired,
+    JobFailed,
+)
 from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded, ResultFile
 from closet_contracts.upload import UploadReady, UploadRejected
 
@@ -49,17 +57,24 @@ JobFact = (
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a fact changes. None and 0 leave things as they are; `part` tells facts of one type and job apart."""
+    """What a fact changes. None and 0 leave things as they are; `part` tells facts of one type and job apart.
+
+    `started` and `made` count items. `progress` of a fact about one item is that of its share of the job.
+    """
 
     part: str = ""
     status: Status | None = None
     progress: int = 0
+    started: int = 0
+    made: int = 0
     attempts: int = 0
     version: int = 0
     results: tuple[ResultFile, ...] | None = None
+    failures: tuple[ItemFailure, ...] | None = None
     credits_charged: int | None = None
     error_code: str | None = None
     error_message: str | None = None
+    error_tip: str | None = None
 
     @property
     def is_end(self) -> bool:
@@ -79,7 +94,17 @@ def _unfinished(fact: JobFailed | JobCancelled | JobExpired, status: Status) -> 
         version=fact.version,
         error_code=fact.code,
         error_message=fact.message,
+        error_tip=fact.tip,
     )
+
+
+def _attempt(fact: JobDispatched | RenderStarted | RenderSucceeded | RenderFailed) -> str:
+    return f"{fact.item}.{fact.attempt}"
+
+
+def _started(fact: RenderStarted) -> Change:
+    first = fact.attempt == 1
+    return Change(_attempt(fact), status=Status.PROCESSING, progress=30, started=int(first))
 
 
 # Progress is in percent: how much of the usual time has passed once the fact is known.
@@ -89,12 +114,17 @@ _CHANGES: Mapping[type[EventData], Callable[[Any], Change]] = {
     UploadRejected: lambda fact: Change(part=fact.upload_id),
     CreditHeld: lambda _: Change(progress=10),
     CreditDenied: lambda _: Change(),
-    JobDispatched: lambda fact: Change(str(fact.attempt), progress=20, attempts=fact.attempt, version=fact.version),
-    RenderStarted: lambda fact: Change(str(fact.attempt), status=Status.PROCESSING, progress=30),
-    RenderSucceeded: lambda fact: Change(str(fact.attempt), progress=95),
-    RenderFailed: lambda fact: Change(str(fact.attempt)),
+    JobDispatched: lambda fact: Change(_attempt(fact), progress=20, attempts=fact.attempt, version=fact.version),
+    RenderStarted: _started,
+    RenderSucceeded: lambda fact: Change(_attempt(fact), progress=95, made=1),
+    RenderFailed: lambda fact: Change(_attempt(fact)),
     JobCompleted: lambda fact: Change(
-        status=Status.COMPLETED, progress=100, attempts=fact.attempts, version=fact.version, results=fact.results
+        status=Status.COMPLETED,
+        progress=100,
+        attempts=fact.attempts,
+        version=fact.version,
+        results=fact.results,
+        failures=fact.failures,
     ),
     JobFailed: lambda fact: _unfinished(fact, Status.FAILED),
     JobCancelled: lambda fact: _unfinished(fact, Status.CANCELLED),

@@ -44,11 +44,21 @@ IDEMPOTENCY_KEY_REUSED = Refusal(
 UNKNOWN_CONSENT_VERSION = Refusal(
     "unknown_consent_version", 422, "Consent can only be given to the version of the terms that is in force."
 )
+QUOTE_NOT_FOUND = Refusal("quote_not_found", 422, "There is no such quote.")
+QUOTE_EXPIRED = Refusal("quote_expired", 422, "The quote has expired. Please ask for a new estimate.")
+QUOTE_MISMATCH = Refusal("quote_mismatch", 422, "The quote is for other work. Please ask for a new estimate.")
 UNPRICEABLE = Refusal("unpriceable", 422, "There is no price for this.")
+VENDOR_SATURATED = Refusal(
+    "vendor_saturated", 429, "So many pictures are waiting that yours would take too long. Please try again later.", 60
+)
 INTERNAL = Refusal("internal", 500, "Something went wrong on our side.")
 UNAVAILABLE = Refusal("unavailable", 503, "A part of the service is away for the moment. Please try again.", 1)
+TEMPLATES_UNAVAILABLE = Refusal(
+    "templates_unavailable", 503, "The templates are not known yet. Please try again in a minute.", 60
+)
 OVERLOADED = Refusal("overloaded", 503, "More requests are waiting than can be taken. Please try again.", 1)
 
 TAKING_A_BODY = (MALFORMED_JSON, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST)
+PRICED = (QUOTE_NOT_FOUND, QUOTE_EXPIRED, QUOTE_MISMATCH, UNPRICEABLE)
 IDEMPOTENT = (INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_REUSED)
 ALWAYS = (INTERNAL, UNAVAILABLE)

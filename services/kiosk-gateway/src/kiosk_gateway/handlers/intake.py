@@ -1,36 +1,25 @@
-"""Taking on try-ons: whatever arrives while the last transaction commits is the next one."""
+"""Taking on work: whatever arrives while the last transaction commits is the next one."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from closet_chassis.batching import Batcher
 from closet_chassis.problems import Problem
-from closet_contracts.credit import Price, Unpriceable, price
-from closet_contracts.generation import GenerationRequested, Input
-from closet_contracts.ids import new_id
+from closet_contracts.generation import GenerationRequested
 from closet_contracts.nouns import Service
-from closet_contracts.work import Role, TryOn
 from closet_messaging import outbox
 from closet_messaging.unit import Begin, Tx
 from opentelemetry import context as tracing
 from prometheus_client import Histogram
 
-from kiosk_gateway.domain.access import account_of
-from kiosk_gateway.domain.refusals import (
-    CONSENT_REQUIRED,
-    INPUT_NOT_FOUND,
-    INSUFFICIENT_CREDITS,
-    OVERLOADED,
-    UNAVAILABLE,
-    UNPRICEABLE,
-)
+from kiosk_gateway.domain.refusals import OVERLOADED
+from kiosk_gateway.handlers.admission import Admission
 from kiosk_gateway.handlers.idempotency import rounds, settle
-from kiosk_gateway.handlers.pace import Pace
+from kiosk_gateway.handlers.judging import Asked, Offer, entitled, priced
 from kiosk_gateway.handlers.refusing import refuse
 from kiosk_gateway.store import intake as store
-from kiosk_gateway.store.idempotency import Answer, Key
+from kiosk_gateway.store.idempotency import Answer
 
 ROOM = 4096
 BATCHES = Histogram(
@@ -38,54 +27,19 @@ BATCHES = Histogram(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A try-on that a client asks for, with the trace of its request."""
-
-    tenant: str
-    user: str
-    work: TryOn
-    person: str
-    garment: str
-    key: Key | None
-    job_id: str = field(default_factory=lambda: new_id("job"))
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    trace: tracing.Context = field(default_factory=tracing.get_current)
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A request that can be taken on: what it costs, and since when its person consents."""
-
-    asked: Asked
-    price: Price
-    consent_given_at: datetime
-    estimated_s: int
-
-    @property
-    def answer(self) -> Answer:
-        """What the client is told, now and whenever it asks again."""
-        return {
-            "jobId": self.asked.job_id,
-            "estimatedTime": self.estimated_s,
-            "credits": self.price.credits,
-            "usdCents": self.price.usd_cents,
-        }
-
-
 class Intake:
-    """Takes try-ons on, a transaction for all that wait."""
+    """Takes work on, a transaction for all that waits."""
 
-    def __init__(self, begin: Begin, pace: Pace, consent_version: str, deadline_s: int) -> None:
+    def __init__(self, begin: Begin, admission: Admission, consent_version: str, deadline_s: int) -> None:
         self._begin = begin
-        self._pace = pace
+        self._admission = admission
         self._consent_version = consent_version
         self._lives = timedelta(seconds=deadline_s)
         self._batcher = Batcher(self._take)
         self._waiting = 0
 
     async def take(self, asked: Asked) -> Answer:
-        """Take a try-on on, or answer what it was answered before.
+        """Take work on, or answer what it was answered before.
 
         Raises:
             Problem: why not.
@@ -120,11 +74,23 @@ class Intake:
         return {asked.job_id: outcome.answer for asked, outcome in zip(group, settled, strict=True)}
 
     async def _judge(self, tx: Tx, group: Sequence[Asked]) -> list[Offer | Problem]:
-        uploads = {upload for asked in group for upload in (asked.person, asked.garment)}
-        persons = {(asked.tenant, asked.user) for asked in group}
-        known = await store.look_up(tx.conn, uploads, persons, self._consent_version)
-        estimated_s = await self._pace.seconds(tx.conn, "tryon")
-        return [_judge(asked, known, estimated_s) for asked in group]
+        uploads = {each.upload_id for asked in group for each in asked.inputs}
+        persons, quotes = {asked.person for asked in group}, {asked.quote for asked in group if asked.quote}
+        known = await store.look_up(tx.conn, uploads, persons, self._consent_version, quotes)
+        await self._admission.look(tx.conn)
+        return [await self._offer(tx, asked, known) for asked in group]
+
+    async def _offer(self, tx: Tx, asked: Asked, known: store.Known) -> Offer | Problem:
+        if refusal := entitled(asked, known):
+            return refusal
+        cost = priced(asked, known)
+        if isinstance(cost, Problem):
+            return cost
+        wait_s = self._admission.admit(asked.tenant, asked.priority, asked.items)
+        if isinstance(wait_s, Problem):
+            return wait_s
+        typical_s = await self._admission.typical_s(tx.conn, asked.work)
+        return Offer(asked, cost, known.consents.get(asked.person) if asked.inputs else None, wait_s + typical_s)
 
     async def _add(self, tx: Tx, offers: Sequence[Offer]) -> None:
         if not offers:
@@ -142,29 +108,13 @@ class Intake:
             tenant=asked.tenant,
             user=asked.user,
             kind=asked.work.kind,
+            priority=asked.priority,
+            items=asked.items,
             credits=offer.price.credits,
             usd_cents=offer.price.usd_cents,
             created_at=asked.at,
             deadline=asked.at + self._lives,
         )
-
-
-def _judge(asked: Asked, known: store.Known, estimated_s: int) -> Offer | Problem:
-    who = (asked.tenant, asked.user)
-    if any(known.owners.get(upload) != who for upload in (asked.person, asked.garment)):
-        return refuse(INPUT_NOT_FOUND)
-    if who not in known.consents:
-        return refuse(CONSENT_REQUIRED)
-    if known.book is None:
-        return refuse(UNAVAILABLE)
-    try:
-        cost = price(known.book, asked.work.chargeable())
-    except Unpriceable:
-        return refuse(UNPRICEABLE)
-    # Of an account that nothing was heard of, billing-meter knows better.
-    if known.available.get(account_of(asked.tenant), cost.credits) < cost.credits:
-        return refuse(INSUFFICIENT_CREDITS)
-    return Offer(asked, cost, known.consents[who], estimated_s)
 
 
 def _fact(offer: Offer, deadline: datetime) -> GenerationRequested:
@@ -173,11 +123,10 @@ def _fact(offer: Offer, deadline: datetime) -> GenerationRequested:
         job_id=asked.job_id,
         user_id=asked.user,
         work=asked.work,
-        inputs=(
-            Input(role=Role.PERSON, upload_id=asked.person),
-            Input(role=Role.GARMENT, upload_id=asked.garment),
-        ),
+        inputs=asked.inputs,
         price=offer.price,
+        quote_id=asked.quote_id,
+        priority=asked.priority,
         consent_given_at=offer.consent_given_at,
         deadline=deadline,
     )

@@ -1,15 +1,17 @@
-"""The read model: every fact about jobs, balances and prices, as it comes."""
+"""The read model: every fact about jobs, balances, prices and the vendor's capacity, as it comes."""
 
 from functools import partial
 
 from closet_contracts.credit import CreditBalanceChanged, CreditPricesPublished
 from closet_contracts.envelope import Event
 from closet_contracts.nouns import owner_of
+from closet_contracts.render import RenderCapacityChanged
 from closet_messaging.unit import Tx
 
 from kiosk_gateway.domain.jobs import JobFact, change_of
 from kiosk_gateway.handlers.waiting import Doorbell
 from kiosk_gateway.store import money
+from kiosk_gateway.store.capacity import put_capacity
 from kiosk_gateway.store.projection import apply
 
 
@@ -28,3 +30,8 @@ async def project_balance(tx: Tx, event: Event[CreditBalanceChanged]) -> None:
 async def project_prices(tx: Tx, event: Event[CreditPricesPublished]) -> None:
     """Keep the price book."""
     await money.put_prices(tx.conn, event.data.book, event.data.effective_from)
+
+
+async def project_capacity(tx: Tx, event: Event[RenderCapacityChanged]) -> None:
+    """Keep what the vendor can make, unless something measured later is known."""
+    put_capacity(tx, event)

@@ -14,9 +14,10 @@ from kiosk_gateway.domain.refusals import UNAVAILABLE, Refusal
 R = TypeVar("R", bound=Model)
 
 
-def refuse(refusal: Refusal, detail: str | None = None) -> Problem:
-    """The problem to raise; `detail` where there is more to say than the refusal's own sentence."""
-    headers = {"Retry-After": str(refusal.retry_after_s)} if refusal.retry_after_s else {}
+def refuse(refusal: Refusal, detail: str | None = None, *, retry_after_s: int | None = None) -> Problem:
+    """The problem to raise; `detail` and `retry_after_s` where there is more to say than the refusal itself does."""
+    wait_s = retry_after_s or refusal.retry_after_s
+    headers = {"Retry-After": str(wait_s)} if wait_s else {}
     if refusal.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return Problem(refusal.status, refusal.code, detail or refusal.sentence, headers=headers)

@@ -1,79 +1,47 @@
-"""Uploads, quotes and new jobs."""
+"""Quotes, new jobs, and what they may be made from."""
 
 from aiohttp import web
-from closet_chassis.http import read_model, reply
-from closet_contracts.rpc import QuotePrice, SignPut
+from closet_chassis.http import read_model, read_query, reply
+from closet_contracts.generation import Input, Priority
+from closet_contracts.rpc import ListTemplates, QuotePrice
 from closet_messaging.rpc import RpcFailed
 from closet_storage.keys import InvalidKey, parse_upload_key
 from opentelemetry import trace
 
+from kiosk_gateway.domain.access import Caller
 from kiosk_gateway.domain.jobs import Status
 from kiosk_gateway.domain.refusals import (
     CONSENT_REQUIRED,
     INPUT_NOT_FOUND,
+    INVALID_CURSOR,
+    TEMPLATES_UNAVAILABLE,
     UNPRICEABLE,
-    UNSUPPORTED_CONTENT_TYPE,
-    UPLOAD_TOO_LARGE,
+    Refusal,
 )
-from kiosk_gateway.handlers.intake import Asked
+from kiosk_gateway.handlers.judging import Asked
 from kiosk_gateway.handlers.refusing import ask, refuse
-from kiosk_gateway.handlers.uploads import UploadAsked
 from kiosk_gateway.http.context import CALLER, GATEWAY, idempotency_key
-from kiosk_gateway.http.models import (
-    Cost,
-    Estimate,
-    EstimateRequest,
-    JobCreated,
-    TryOnRequest,
-    UploadRequest,
-    UploadTicket,
-)
+from kiosk_gateway.http.models import Cost, Estimate, JobCreated, Template, TemplatePage, TemplatesQuery
+from kiosk_gateway.http.route import Handler
+from kiosk_gateway.http.terms import EstimateRequest
 from kiosk_gateway.http.views import links, usd
+from kiosk_gateway.http.work import BatchRequest, JobRequest, Part
+from kiosk_gateway.store import quotes
 
-PICTURES = frozenset({"image/jpeg", "image/png", "image/webp"})
-MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 _PRIVATE = {"Cache-Control": "private, no-store"}
-
-
-async def upload_url(request: web.Request) -> web.StreamResponse:
-    """POST /gen/upload-url."""
-    body = await read_model(request, UploadRequest)
-    if body.content_type not in PICTURES:
-        raise refuse(UNSUPPORTED_CONTENT_TYPE)
-    if (body.size or 0) > MAX_UPLOAD_BYTES:
-        raise refuse(UPLOAD_TOO_LARGE)
-    gateway, caller = request.app[GATEWAY], request[CALLER]
-    asked = UploadAsked(caller.tenant, caller.user, idempotency_key(request, body))
-    upload_id = await gateway.uploads.announce(asked)
-    put = SignPut(
-        tenant_id=caller.tenant,
-        upload_id=upload_id,
-        content_type=body.content_type,
-        size=body.size,
-        sha256=body.sha256,
-    )
-    signed = await ask(gateway.bus, put)
-    ticket = UploadTicket(
-        upload_id=upload_id,
-        key=signed.key,
-        upload_url=signed.url,
-        headers=signed.headers,
-        expires_in=signed.expires_in,
-    )
-    return reply(ticket, headers=_PRIVATE)
 
 
 async def estimate(request: web.Request) -> web.StreamResponse:
     """POST /gen/estimate."""
     body = await read_model(request, EstimateRequest)
-    caller = request[CALLER]
-    question = QuotePrice(tenant_id=caller.tenant, user_id=caller.user, item=body.work().chargeable())
+    gateway, caller = request.app[GATEWAY], request[CALLER]
+    question = QuotePrice(tenant_id=caller.tenant, user_id=caller.user, item=body.root.work().chargeable())
     try:
-        quote = await ask(request.app[GATEWAY].bus, question)
+        quote = await ask(gateway.bus, question)
     except RpcFailed as error:
-        if error.code != UNPRICEABLE.code:
-            raise
-        raise refuse(UNPRICEABLE, error.detail) from error
+        raise _refused(error, UNPRICEABLE) from error
+    async with gateway.bus.pool.acquire() as conn:
+        await quotes.keep(conn, question, quote)
     answer = Estimate(
         quote_id=quote.quote_id,
         credits=quote.price.credits,
@@ -86,38 +54,72 @@ async def estimate(request: web.Request) -> web.StreamResponse:
     return reply(answer, headers=_PRIVATE)
 
 
-async def try_on(request: web.Request) -> web.StreamResponse:
-    """POST /gen/tryon."""
-    body = await read_model(request, TryOnRequest)
-    gateway, caller = request.app[GATEWAY], request[CALLER]
-    if body.consent is False:
+def create(kind: type[JobRequest]) -> Handler:
+    """POST of a job of one kind."""
+
+    async def create_job(request: web.Request) -> web.StreamResponse:
+        gateway = request.app[GATEWAY]
+        body: JobRequest = await read_model(request, kind)
+        taken = await gateway.intake.take(_asked(request, body))
+        job_id = taken["jobId"]
+        trace.get_current_span().set_attribute("closet.job_id", job_id)
+        created = JobCreated(
+            job_id=job_id,
+            status=Status.QUEUED,
+            estimated_time=taken["estimatedTime"],
+            cost=Cost(credits=taken["credits"], usd=usd(taken["usdCents"])),
+            **links(gateway.settings.public_url, job_id),
+        )
+        return reply(created, status=202, headers=_PRIVATE)
+
+    return create_job
+
+
+async def list_templates(request: web.Request) -> web.StreamResponse:
+    """GET /gen/templates."""
+    query = read_query(request, TemplatesQuery)
+    try:
+        page = await ask(
+            request.app[GATEWAY].bus, ListTemplates(kind=query.type, limit=query.limit, cursor=query.cursor)
+        )
+    except RpcFailed as error:
+        raise _refused(error, INVALID_CURSOR, TEMPLATES_UNAVAILABLE) from error
+    templates = tuple(Template(**each.model_dump(by_alias=False)) for each in page.templates)
+    return reply(TemplatePage(templates=templates, next_cursor=page.next_cursor), headers=_PRIVATE)
+
+
+def _asked(request: web.Request, body: JobRequest) -> Asked:
+    if body.refuses_consent():
         raise refuse(CONSENT_REQUIRED)
-    asked = Asked(
+    caller = request[CALLER]
+    return Asked(
         tenant=caller.tenant,
         user=caller.user,
         work=body.work(),
-        person=_upload(caller.tenant, body.person_key),
-        garment=_upload(caller.tenant, body.item_key),
+        inputs=tuple(_input(caller.tenant, part) for part in body.parts()),
         key=idempotency_key(request, body),
+        quote_id=body.quote_id,
+        priority=_priority(caller, body),
     )
-    taken = await gateway.intake.take(asked)
-    job_id = taken["jobId"]
-    trace.get_current_span().set_attribute("closet.job_id", job_id)
-    created = JobCreated(
-        job_id=job_id,
-        status=Status.QUEUED,
-        estimated_time=taken["estimatedTime"],
-        cost=Cost(credits=taken["credits"], usd=usd(taken["usdCents"])),
-        **links(gateway.settings.public_url, job_id),
-    )
-    return reply(created, status=202, headers=_PRIVATE)
 
 
-def _upload(tenant: str, key: str) -> str:
+def _priority(caller: Caller, body: JobRequest) -> Priority:
+    if isinstance(body, BatchRequest):
+        return Priority.BATCH
+    return Priority.KIOSK_LIVE if caller.live else Priority.INTERACTIVE
+
+
+def _input(tenant: str, part: Part) -> Input:
     try:
-        owner, upload_id = parse_upload_key(key)
+        owner, upload_id = parse_upload_key(part.key)
     except InvalidKey as error:
         raise refuse(INPUT_NOT_FOUND) from error
     if owner != tenant:
         raise refuse(INPUT_NOT_FOUND)
-    return upload_id
+    return Input(role=part.role, upload_id=upload_id, item=part.item)
+
+
+def _refused(error: RpcFailed, *known: Refusal) -> Exception:
+    """The problem to raise if the answerer refused for one of the known reasons, else what it said."""
+    found = next((each for each in known if each.code == error.code), None)
+    return refuse(found, error.detail) if found else error

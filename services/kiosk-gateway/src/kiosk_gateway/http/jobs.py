@@ -1,5 +1,6 @@
 """Reading jobs and their results, and giving jobs up."""
 
+import asyncio
 import base64
 import re
 import time
@@ -21,7 +22,8 @@ from kiosk_gateway.store.jobs import Job, page
 
 LONGEST_WAIT_S = 30.0
 URLS_STAY_S = 1800  # half of what a signed URL lives: a copy that is confirmed as fresh has URLs that still work
-_ASSET_ID = re.compile(rf"(?P<job>{JOB_ID.pattern})\.(?P<number>[0-9]{{1,2}})")
+_SIGNED_AT_ONCE = 64  # as many as one question may name
+_ASSET_ID = re.compile(rf"(?P<job>{JOB_ID.pattern})\.(?P<number>[0-9]{{1,3}})")
 _REVALIDATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 _PRIVATE = {"Cache-Control": "private, no-store"}
 
@@ -86,8 +88,11 @@ async def download(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(gateway: Gateway, job: Job, status: int, headers: dict[str, str]) -> web.Response:
-    signed = await _sign(gateway, job, *(asset.key for asset in job.results)) if job.results else None
-    urls, expire_in = (signed.urls, signed.expires_in) if signed else ((), None)
+    keys = [asset.key for asset in job.results]
+    groups = [keys[start : start + _SIGNED_AT_ONCE] for start in range(0, len(keys), _SIGNED_AT_ONCE)]
+    signed = await asyncio.gather(*(_sign(gateway, job, *group) for group in groups))
+    urls = tuple(url for group in signed for url in group.urls)
+    expire_in = min((group.expires_in for group in signed), default=None)
     return reply(detail(gateway.settings.public_url, job, urls, expire_in), status=status, headers=headers)
 
 

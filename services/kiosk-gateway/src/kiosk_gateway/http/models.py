@@ -4,11 +4,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from closet_contracts.ids import UserId
-from closet_contracts.work import Category, Size, TryOn
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from kiosk_gateway.domain.access import ALL_SCOPES, Scope
+from kiosk_gateway.domain.access import DEFAULT_SCOPES, Scope
 from kiosk_gateway.domain.jobs import Status
 
 Text = Annotated[str, StringConstraints(max_length=255)]
@@ -33,10 +32,10 @@ class Asked(Json):
 
 
 class TokenRequest(Asked):
-    """For whom a tenant's server wants tokens."""
+    """For whom a tenant's server wants tokens. `generate:live` (kiosks, served first) has to be named."""
 
     user_id: UserId
-    scopes: Annotated[tuple[Scope, ...], Field(min_length=1)] = ALL_SCOPES
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1)] = DEFAULT_SCOPES
 
 
 class RefreshRequest(Asked):
@@ -93,17 +92,6 @@ class UploadTicket(Json):
     expires_in: int
 
 
-class EstimateRequest(Asked):
-    """Work to be priced."""
-
-    type: Literal["tryon"]
-    size: Size | None = None
-
-    def work(self) -> TryOn:
-        """What would be made."""
-        return TryOn(size=self.size)
-
-
 class Estimate(Json):
     """A quote. `usd` is a decimal number, `balance` what is free to use now."""
 
@@ -114,21 +102,6 @@ class Estimate(Json):
     expires_at: datetime
     balance: int
     sufficient: bool
-
-
-class TryOnRequest(Asked):
-    """A person to wear a garment. `consent: false` refuses; anything else leaves it to the consent on record."""
-
-    person_key: Text
-    item_key: Text
-    category: Category = Category.TOP
-    fit_mode: Literal["standard"] = "standard"
-    size: Size | None = None
-    consent: bool | None = None
-
-    def work(self) -> TryOn:
-        """What is to be made."""
-        return TryOn(category=self.category, fit_mode=self.fit_mode, size=self.size)
 
 
 class Cost(Json):
@@ -147,7 +120,7 @@ class JobLinks(Json):
 
 
 class JobCreated(JobLinks):
-    """The job was taken on. `estimated_time` is in seconds: what the last jobs took, the median."""
+    """The job was taken on. `estimated_time` is in seconds: the wait for its turn, and what such jobs usually take."""
 
     job_id: str
     status: Status
@@ -156,14 +129,28 @@ class JobCreated(JobLinks):
 
 
 class Result(Json):
-    """A picture that was made. `download_url` needs the access token and leads to a fresh signed URL."""
+    """A file that was made: a picture, or the JSON of an analysis. `item` is the task it is of, `label` what it shows.
+
+    `download_url` needs the access token and leads to a fresh signed URL.
+    """
 
     asset_id: str
+    item: int
+    label: str | None
     content_type: str
     width: int | None
     height: int | None
     size_bytes: int
     download_url: str
+
+
+class Failure(Json):
+    """A task that gave nothing though its job completed; it is not paid. `tip` is what to do better."""
+
+    item: int
+    code: str
+    message: str
+    tip: str | None
 
 
 class TimelineEntry(Json):
@@ -189,8 +176,10 @@ class JobSummary(JobLinks):
     cost: Cost
     credits_charged: int | None
     results: tuple[Result, ...]
+    failures: tuple[Failure, ...]
     error_code: str | None
     error_message: str | None
+    error_tip: str | None
     cancel_requested: bool
     created_at: datetime
     updated_at: datetime
@@ -209,6 +198,30 @@ class JobPage(Json):
     """Own jobs, newest first. `next_cursor` leads to older ones, if there are any."""
 
     jobs: tuple[JobSummary, ...]
+    next_cursor: str | None
+
+
+class TemplatesQuery(Asked):
+    """The kind of work that the templates are for, and how many at once."""
+
+    type: Literal["hairstyle"]
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    cursor: Text | None = None
+
+
+class Template(Json):
+    """A style that the vendor offers; `template_id` is what a request names."""
+
+    template_id: str
+    title: str
+    category: str | None
+    thumbnail_url: str | None
+
+
+class TemplatePage(Json):
+    """Some templates; `next_cursor` leads to more."""
+
+    templates: tuple[Template, ...]
     next_cursor: str | None
 
 

@@ -24,7 +24,7 @@ from kiosk_gateway.http.route import Media, Route
 
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
-_PATTERNS = {"jobId": "^job_[0-9a-f]{32}$", "assetId": r"^job_[0-9a-f]{32}\.[0-9]{1,2}$"}
+_PATTERNS = {"jobId": "^job_[0-9a-f]{32}$", "assetId": r"^job_[0-9a-f]{32}\.[0-9]{1,3}$"}
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -43,7 +43,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         "info": {
             "title": "Closet",
             "version": version("closet-kiosk-gateway"),
-            "description": "A person's photo and a garment go in, a picture of the person wearing it comes out.",
+            "description": "Pictures of persons wearing garments, and all else that is made of a photo or of words.",
         },
         "paths": paths,
         "components": {"schemas": _schemas(routes), "securitySchemes": _security_schemes()},

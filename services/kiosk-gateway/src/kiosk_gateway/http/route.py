@@ -65,7 +65,7 @@ def _for_bearers_of(scope: Scope, handler: Handler) -> Handler:
             raise refuse(INVALID_TOKEN) from error
         if scope not in claims.scopes:
             raise refuse(INSUFFICIENT_SCOPE, f"The access token does not hold the scope {scope}.")
-        request[CALLER] = Caller(claims.tenant, claims.subject)
+        request[CALLER] = Caller(claims.tenant, claims.subject, Scope.GENERATE_LIVE in claims.scopes)
         return await handler(request)
 
     return authorised

@@ -2,12 +2,29 @@
 
 from kiosk_gateway.domain import refusals as no
 from kiosk_gateway.domain.access import Scope
-from kiosk_gateway.http import access, account, docs, events, generation, jobs, models
+from kiosk_gateway.http import access, account, docs, events, generation, jobs, models, terms, uploads, work
 from kiosk_gateway.http.route import Media, Route
 from kiosk_gateway.http.views import PREFIX
 
 _GEN = f"{PREFIX}/gen"
 _JOB = f"{_GEN}/job/{{jobId}}"
+
+
+def _job(name: str, kind: type[work.JobRequest], summary: str) -> Route:
+    """The route that takes on work of one kind."""
+    of_persons = (no.INPUT_NOT_FOUND, no.CONSENT_REQUIRED) if issubclass(kind, work.OfPerson) else ()
+    return Route(
+        "POST",
+        f"{_GEN}/{name}",
+        generation.create(kind),
+        summary,
+        {202: models.JobCreated},
+        scope=Scope.GENERATE,
+        body=kind,
+        idempotent=True,
+        refuses=(*of_persons, *no.PRICED, no.INSUFFICIENT_CREDITS, no.VENDOR_SATURATED, no.OVERLOADED),
+    )
+
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -51,7 +68,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST",
         f"{_GEN}/upload-url",
-        generation.upload_url,
+        uploads.upload_url,
         "Where to PUT a picture, straight to storage. Repeated with its key: the same upload, a fresh URL.",
         {200: models.UploadTicket},
         scope=Scope.GENERATE,
@@ -66,19 +83,24 @@ ROUTES: tuple[Route, ...] = (
         "What a job would cost, and whether the credits suffice. Makes no job.",
         {200: models.Estimate},
         scope=Scope.GENERATE,
-        body=models.EstimateRequest,
+        body=terms.EstimateRequest,
         refuses=(no.UNPRICEABLE,),
     ),
+    _job("tryon", work.TryOnRequest, "Ask for a picture of a person wearing a garment."),
+    _job("text2img", work.TextToImageRequest, "Ask for pictures made from words."),
+    _job("edit", work.EditRequest, "Ask for a picture to be changed as a prompt says."),
+    _job("hairstyle", work.HairstyleRequest, "Ask for a picture of a person with other hair."),
+    _job("skin-analysis", work.SkinAnalysisRequest, "Ask for the scores of a face's skin."),
+    _job("batch", work.BatchRequest, "Ask for many pictures in one job."),
     Route(
-        "POST",
-        f"{_GEN}/tryon",
-        generation.try_on,
-        "Ask for a picture of a person wearing a garment.",
-        {202: models.JobCreated},
+        "GET",
+        f"{_GEN}/templates",
+        generation.list_templates,
+        "The styles that the vendor offers for a kind of work.",
+        {200: models.TemplatePage},
         scope=Scope.GENERATE,
-        body=models.TryOnRequest,
-        idempotent=True,
-        refuses=(no.INPUT_NOT_FOUND, no.CONSENT_REQUIRED, no.INSUFFICIENT_CREDITS, no.UNPRICEABLE, no.OVERLOADED),
+        query=models.TemplatesQuery,
+        refuses=(no.INVALID_CURSOR, no.TEMPLATES_UNAVAILABLE),
     ),
     Route(
         "GET",

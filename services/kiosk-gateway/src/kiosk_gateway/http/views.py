@@ -58,8 +58,10 @@ def _common(base: str, job: Job) -> dict[str, Any]:
         "cost": models.Cost(credits=job.credits, usd=usd(job.usd_cents)),
         "credits_charged": job.credits_charged,
         "results": tuple(_result(base, job, number) for number in range(len(job.results))),
+        "failures": tuple(models.Failure(**failure.model_dump(by_alias=False)) for failure in job.failures),
         "error_code": job.error_code,
         "error_message": job.error_message,
+        "error_tip": job.error_tip,
         "cancel_requested": job.cancel_requested_at is not None,
         "created_at": job.created_at,
         "updated_at": job.updated_at,
@@ -73,6 +75,8 @@ def _result(base: str, job: Job, number: int) -> models.Result:
     asset_id = f"{job.job_id}.{number}"
     return models.Result(
         asset_id=asset_id,
+        item=asset.item,
+        label=asset.label,
         content_type=asset.content_type,
         width=asset.width,
         height=asset.height,

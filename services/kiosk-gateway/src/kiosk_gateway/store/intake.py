@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from closet_contracts.credit import PriceBook
+from closet_contracts.generation import Priority
 from closet_messaging.unit import Connection
 
 from kiosk_gateway.domain.access import account_of
 from kiosk_gateway.store.money import read_prices
+from kiosk_gateway.store.quotes import Quoted, QuoteName
 
 Person = tuple[str, str]
 """A tenant and one of its users."""
@@ -22,6 +24,8 @@ class NewJob:
     tenant: str
     user: str
     kind: str
+    priority: Priority
+    items: int
     credits: int
     usd_cents: int
     created_at: datetime
@@ -48,6 +52,7 @@ class Known:
     owners: dict[str, Person]  # of uploads
     consents: dict[Person, datetime]  # since when, for those who consent to the version in force
     available: dict[str, int]  # credits, for accounts that anything was heard of
+    quotes: dict[QuoteName, Quoted]  # those of the named ones that were passed on
     book: PriceBook | None
 
 
@@ -69,19 +74,31 @@ LOOK_UP = """
         ARRAY(
             SELECT (account_id, available) FROM unnest($5::text[]) AS asked (id)
             CROSS JOIN LATERAL (SELECT * FROM accounts a WHERE a.account_id = asked.id LIMIT 1) found
-        ) AS available
+        ) AS available,
+        (
+            SELECT jsonb_agg(jsonb_build_array(found.tenant_id, found.user_id, quote_id, item, price, expires_at))
+            FROM unnest($6::text[], $7::text[], $8::text[]) AS asked (tenant, usr, id)
+            CROSS JOIN LATERAL (
+                SELECT * FROM quotes q
+                WHERE q.tenant_id = asked.tenant AND q.user_id = asked.usr AND q.quote_id = asked.id LIMIT 1
+            ) found
+        ) AS quotes
 """
 
 
-async def look_up(conn: Connection, uploads: Iterable[str], persons: Iterable[Person], version: str) -> Known:
+async def look_up(
+    conn: Connection, uploads: Iterable[str], persons: Iterable[Person], version: str, quotes: Iterable[QuoteName]
+) -> Known:
     """Everything at once: one round trip, one snapshot."""
     tenants, users = zip(*persons, strict=True)
     accounts = [account_of(tenant) for tenant in set(tenants)]
-    (row,) = await conn.fetch(LOOK_UP, list(uploads), tenants, users, version, accounts)
+    named = list(zip(*quotes, strict=True)) or [(), (), ()]
+    (row,) = await conn.fetch(LOOK_UP, list(uploads), tenants, users, version, accounts, *named)
     return Known(
         owners={upload: (tenant, user) for upload, tenant, user in row["owners"]},
         consents={(tenant, user): since for tenant, user, since in row["consents"]},
         available=dict(row["available"]),
+        quotes={(tenant, user, quote): Quoted.of(*rest) for tenant, user, quote, *rest in row["quotes"] or ()},
         book=await read_prices(conn),
     )
 
@@ -93,16 +110,17 @@ async def add_jobs(conn: Connection, jobs: Sequence[NewJob], event_type: str, se
         WITH asked AS (
             SELECT * FROM unnest(
                 $1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[],
-                $7::timestamptz[], $8::timestamptz[]
-            ) AS t (job_id, tenant_id, user_id, kind, credits, usd_cents, at, deadline)
+                $7::timestamptz[], $8::timestamptz[], $11::text[], $12::int[]
+            ) AS t (job_id, tenant_id, user_id, kind, credits, usd_cents, at, deadline, priority, items)
         ), lines AS (
             INSERT INTO job_events (job_id, seq, type, service, at, status, progress)
             SELECT job_id, 1, $9, $10, at, 'queued', 0 FROM asked
         )
         INSERT INTO jobs (
-            job_id, tenant_id, user_id, kind, credits, usd_cents, created_at, updated_at, deadline, events
+            job_id, tenant_id, user_id, kind, credits, usd_cents, created_at, updated_at, deadline, events,
+            priority, items
         )
-        SELECT job_id, tenant_id, user_id, kind, credits, usd_cents, at, at, deadline, 1 FROM asked
+        SELECT job_id, tenant_id, user_id, kind, credits, usd_cents, at, at, deadline, 1, priority, items FROM asked
         """,
         [job.job_id for job in jobs],
         [job.tenant for job in jobs],
@@ -114,4 +132,6 @@ async def add_jobs(conn: Connection, jobs: Sequence[NewJob], event_type: str, se
         [job.deadline for job in jobs],
         event_type,
         service,
+        [job.priority for job in jobs],
+        [job.items for job in jobs],
     )

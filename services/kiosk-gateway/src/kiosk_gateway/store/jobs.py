@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from asyncpg import Record
+from closet_contracts.job import ItemFailure
 from closet_contracts.render import ResultFile
 from closet_messaging.unit import Connection
 
@@ -39,8 +40,10 @@ class Job:
     usd_cents: int
     credits_charged: int | None
     results: tuple[ResultFile, ...]
+    failures: tuple[ItemFailure, ...]
     error_code: str | None
     error_message: str | None
+    error_tip: str | None
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None
@@ -56,7 +59,7 @@ class Job:
 
 _COLUMNS = """
     job_id, tenant_id, user_id, kind, status, progress, attempts, credits, usd_cents, credits_charged, results,
-    error_code, error_message, created_at, updated_at, ended_at, cancel_requested_at, events
+    failures, error_code, error_message, error_tip, created_at, updated_at, ended_at, cancel_requested_at, events
 """
 
 
@@ -115,11 +118,13 @@ async def note_cancel(conn: Connection, job_id: str, tenant: str, user: str) -> 
 
 
 async def median_duration(conn: Connection, kind: str) -> float | None:
-    """Seconds that the last completed jobs of a kind took, the median; None if there are none."""
+    """Seconds that the last completed jobs of a kind took from their turn at the vendor on; None if there are none."""
     seconds: float | None = await conn.fetchval(
         """
-        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM ended_at - created_at)::float8)
-        FROM (SELECT ended_at, created_at FROM jobs
+        SELECT percentile_cont(0.5) WITHIN GROUP (
+            ORDER BY extract(epoch FROM ended_at - coalesce(started_at, created_at))::float8
+        )
+        FROM (SELECT ended_at, started_at, created_at FROM jobs
               WHERE kind = $1 AND status = 'completed' ORDER BY ended_at DESC LIMIT 50) recent
         """,
         kind,
@@ -140,8 +145,10 @@ def _job(row: Record, timeline: Sequence[Sequence[Any]] = ()) -> Job:
         usd_cents=row["usd_cents"],
         credits_charged=row["credits_charged"],
         results=tuple(ResultFile.model_validate(each) for each in row["results"] or ()),
+        failures=tuple(ItemFailure.model_validate(each) for each in row["failures"] or ()),
         error_code=row["error_code"],
         error_message=row["error_message"],
+        error_tip=row["error_tip"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         ended_at=row["ended_at"],

@@ -1,7 +1,10 @@
 """Writing the read model of jobs: one statement per fact, the same for all, so that locks are taken in one order."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
+from closet_contracts.model import Model
 from closet_messaging.unit import Tx
 
 from kiosk_gateway.domain.jobs import Change
@@ -13,13 +16,18 @@ APPLY = """
         UPDATE jobs SET
             events = events + 1,
             status = CASE WHEN ended_at IS NULL THEN coalesce($6, status) ELSE status END,
-            progress = greatest(progress, $7),
+            progress = greatest(progress, CASE WHEN $17 > 0 THEN $7 * (made + $17) / items ELSE $7 END),
+            started = started + $16,
+            started_at = CASE WHEN $16 > 0 THEN least(started_at, $5) ELSE started_at END,
+            made = made + $17,
             attempts = greatest(attempts, $8),
             version = greatest(version, $9),
             results = coalesce(results, $10),
             credits_charged = coalesce(credits_charged, $11),
             error_code = coalesce(error_code, $12),
             error_message = coalesce(error_message, $13),
+            error_tip = coalesce(error_tip, $18),
+            failures = coalesce(failures, $15),
             ended_at = CASE WHEN $14 THEN $5 ELSE ended_at END,
             updated_at = greatest(updated_at, $5)
         WHERE job_id = $1 AND NOT ($14 AND ended_at IS NOT NULL)
@@ -44,9 +52,17 @@ def apply(tx: Tx, job_id: str, event_type: str, service: str, at: datetime, chan
         change.progress,
         change.attempts,
         change.version,
-        None if change.results is None else [asset.model_dump(mode="json") for asset in change.results],
+        _json(change.results),
         change.credits_charged,
         change.error_code,
         change.error_message,
         change.is_end,
+        _json(change.failures),
+        change.started,
+        change.made,
+        change.error_tip,
     )
+
+
+def _json(values: Sequence[Model] | None) -> list[dict[str, Any]] | None:
+    return None if values is None else [value.model_dump(mode="json") for value in values]

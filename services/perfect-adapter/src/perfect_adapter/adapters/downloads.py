@@ -1,6 +1,11 @@
 """Results come from the vendor's storage by URL: only from hosts that were named, and only so much."""
 
+import ipaddress
+import socket
+from typing import Any
+
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from yarl import URL
 
@@ -11,19 +16,77 @@ _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5, sock_read=15)
 _CHUNK = 256 * 1024
 
 
-class Downloads:
-    """Fetches results.
+class Hosts:
+    """Hosts that were named: `host[:port]`, or `.domain` for everything below it.
 
     Args:
-        session: for this alone; it carries no credentials.
-        hosts: `host[:port]`, or `.domain` for everything below it.
+        names: of the hosts.
         insecure: whether plain http is fine, as it is with a vendor that is reached so itself.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, hosts: frozenset[str], *, insecure: bool) -> None:
+    def __init__(self, names: frozenset[str], *, insecure: bool) -> None:
+        self._names = names
+        self._schemes = {"https", "http"} if insecure else {"https"}
+
+    def allowed(self, url: str) -> URL:
+        """The URL, if it leads to one of them.
+
+        Raises:
+            DownloadRefused: it does not.
+        """
+        try:
+            target = URL(url, encoded=True)
+            if target.scheme not in self._schemes or target.user is not None or not self._is_named(target):
+                raise DownloadRefused("from a place that was not named")
+        except ValueError:  # parts are parsed when they are asked for
+            raise DownloadRefused("not a URL") from None
+        return target
+
+    def _is_named(self, url: URL) -> bool:
+        host = url.host or ""
+        if f"{host}:{url.port}" in self._names:
+            return True
+        below = {name for name in self._names if name.startswith(".") and host.endswith(name)}
+        return url.is_default_port() and bool(below or host in self._names)
+
+
+class PublicOnly(AbstractResolver):
+    """Resolves names to addresses of the open internet: a name must not lead into our own network."""
+
+    def __init__(self) -> None:
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Addresses of `host`.
+
+        Raises:
+            OSError: it has none that is public.
+        """
+        found = await self._resolver.resolve(host, port, family)
+        public = [each for each in found if ipaddress.ip_address(each["host"]).is_global]
+        if not public:
+            raise OSError(f"{host} leads to no public address")
+        return public
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+def session_for_storage(*, public_only: bool) -> aiohttp.ClientSession:
+    """A session that carries no credentials, for where results come from."""
+    options: dict[str, Any] = {"resolver": PublicOnly()} if public_only else {}
+    connector = aiohttp.TCPConnector(limit=0, **options)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+class Downloads:
+    """Fetches results from hosts that were named."""
+
+    def __init__(self, session: aiohttp.ClientSession, hosts: Hosts) -> None:
         self._session = session
         self._hosts = hosts
-        self._schemes = {"https", "http"} if insecure else {"https"}
 
     @retry(
         retry=retry_if_exception_type(DownloadFailed),
@@ -38,7 +101,7 @@ class Downloads:
             DownloadFailed: not now, or not from this URL any more.
             DownloadRefused: from there never, or too large.
         """
-        target = self._allowed(url)
+        target = self._hosts.allowed(url)
         try:
             async with self._session.get(target, allow_redirects=False, timeout=_TIMEOUT) as response:
                 if response.status != 200:  # noqa: PLR2004 the only good one: not a part, not elsewhere
@@ -47,22 +110,6 @@ class Downloads:
         except (aiohttp.ClientError, TimeoutError) as error:
             # Its own text may hold the signed URL.
             raise DownloadFailed(type(error).__name__) from None
-
-    def _allowed(self, url: str) -> URL:
-        try:
-            target = URL(url, encoded=True)
-            if target.scheme not in self._schemes or target.user is not None or not self._is_named(target):
-                raise DownloadRefused("from a place that was not named")
-        except ValueError:  # parts are parsed when they are asked for
-            raise DownloadRefused("not a URL") from None
-        return target
-
-    def _is_named(self, url: URL) -> bool:
-        host = url.host or ""
-        if f"{host}:{url.port}" in self._hosts:
-            return True
-        below = {name for name in self._hosts if name.startswith(".") and host.endswith(name)}
-        return url.is_default_port() and bool(below or host in self._hosts)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -1,188 +1,121 @@
-"""The vendor over HTTP: tasks are created, once, and looked at."""
+"""The vendor over HTTP, as it is published (v2.x): tasks are created, once, and looked at."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from http import HTTPStatus
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
-import structlog
-from closet_chassis.telemetry import current_traceparent, fail_span, span_from
-from closet_contracts.work import Role, Task
-from opentelemetry.trace import Span, SpanKind
-from prometheus_client import Counter
-from yarl import URL
+from closet_contracts.work import Task
 
+from perfect_adapter.adapters import reading
+from perfect_adapter.adapters.calls import Answer, Caller, Request, members, rows, text
+from perfect_adapter.adapters.classic import Classic
 from perfect_adapter.adapters.downloads import Downloads
-from perfect_adapter.adapters.features import FEATURES
+from perfect_adapter.adapters.uploads import Uploads
+from perfect_adapter.domain.bodies import References
+from perfect_adapter.domain.features import Feature
+from perfect_adapter.domain.keys import Key
 from perfect_adapter.ports import (
+    Balance,
     Created,
-    Failed,
+    Deleted,
+    File,
+    History,
     Look,
     NoAnswer,
-    Refused,
-    Running,
+    NotDone,
+    Styles,
     Submission,
-    Succeeded,
-    Throttled,
     Unreachable,
+    Uploaded,
 )
 
-log = structlog.get_logger(__name__)
-
-CALLS = Counter("perfect_api_calls_total", "Calls of the vendor's API", ["endpoint", "status"])
-
-# All of these come before the first byte of a request is written.
-_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-_CONNECT_TIMEOUT_S = 10.0
-
-
-class _NotSent(Exception):
-    """The call provably never reached the vendor; `str()` says why."""
-
-
-class _Unanswered(Exception):
-    """The call was sent, or may have been, and no answer came; `str()` says what happened instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    document: Mapping[str, Any]  # empty if it was not the JSON object that it should be
-
-    @property
-    def data(self) -> Mapping[str, Any]:
-        data = self.document.get("data")
-        return data if isinstance(data, dict) else {}
-
-    @property
-    def refusal(self) -> Throttled | Refused | None:
-        """What a definite 4xx says; after 408 nobody knows."""
-        if self.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return Throttled()
-        if 400 <= self.status < 500 and self.status != HTTPStatus.REQUEST_TIMEOUT:  # noqa: PLR2004 the class of HTTP
-            return Refused(self.status, _text(self.document.get("error_code")))
-        return None
+_FILES = "/s2s/v2.0/file"
+_DELETE = "/s2s/v2.0/task/delete"
+_CREDIT = "/s2s/v1.0/client/credit"
+_HISTORY = f"{_CREDIT}/history"
+_TEMPLATES = {"hairstyle": "/s2s/v2.1/task/template/hair-transfer"}
 
 
 class Perfect:
-    """The vendor's API with one key; a `Vendor`."""
+    """A `Vendor`. It keeps no keys: each call names the one it is charged to."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, base: str, api_key: str, timeout_s: float, downloads: Downloads
-    ) -> None:
-        self._session = session
-        self._base = base.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {api_key}"}
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s))
+    def __init__(self, caller: Caller, classic: Classic, downloads: Downloads, uploads: Uploads) -> None:
+        self._caller = caller
+        self._classic = classic
+        self._put = uploads.put
         self.download = downloads.fetch
 
-    async def create(self, work: Task, inputs: Mapping[Role, str]) -> Submission:
+    async def create(self, key: Key, feature: Feature, task: Task, refs: References) -> Submission:
         """Order a task, once; see `Vendor`."""
-        feature = FEATURES[work.kind]
-        try:
-            answer = await self._call("POST", feature.path, feature.path, feature.body(work, inputs))
-        except _NotSent as error:
-            return Unreachable(str(error))
-        except _Unanswered as error:
-            return NoAnswer(str(error))
-        task_id = _text(answer.data.get("task_id"))
-        if answer.status == HTTPStatus.OK and task_id:
-            return Created(task_id)
-        return answer.refusal or NoAnswer(f"HTTP {answer.status} without a task")
-
-    async def look(self, work: Task, task_id: str) -> Look:
-        """How does the task stand? See `Vendor`."""
-        path = FEATURES[work.kind].path
-        try:
-            answer = await self._call("GET", f"{path}/{{task_id}}", f"{path}/{quote(task_id, safe='')}")
-        except _NotSent as error:
-            return Unreachable(str(error))
-        except _Unanswered as error:
-            return NoAnswer(str(error))
-        if answer.status == HTTPStatus.OK:
-            return _look(answer.data)
-        return answer.refusal or NoAnswer(f"HTTP {answer.status}")
-
-    async def _call(self, method: str, endpoint: str, path: str, body: Mapping[str, Any] | None = None) -> _Answer:
-        attributes = {"http.request.method": method, "url.template": endpoint, "peer.service": "perfect"}
-        with span_from(current_traceparent(), f"{method} {endpoint}", SpanKind.CLIENT, attributes) as span:
-            try:
-                answer, request_id = await self._exchange(method, path, body)
-            except (_NotSent, _Unanswered) as error:
-                outcome = "not_sent" if isinstance(error, _NotSent) else "no_answer"
-                CALLS.labels(endpoint, outcome).inc()
-                fail_span(span, str(error))
-                log.warning("vendor_call_failed", endpoint=endpoint, outcome=outcome, reason=str(error))
-                raise
-            CALLS.labels(endpoint, str(answer.status)).inc()
-            _note(span, endpoint, answer, request_id)
+        if feature.classic:
+            return await self._classic.create(key, feature, task, refs)
+        answer = await self._post(key, feature.path, feature.body(task, refs))
+        if not isinstance(answer, Answer):
             return answer
+        task_id = text(answer.data.get("task_id"))
+        return Created(task_id) if answer.ok and task_id else answer.not_done("without a task")
 
-    async def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[_Answer, str]:
-        """One request and its answer. aiohttp repeats a GET by itself on a dropped connection, a POST never."""
-        url = URL(self._base + path, encoded=True)
-        try:
-            async with self._session.request(
-                method, url, json=body, headers=self._headers, timeout=self._timeout, allow_redirects=False
-            ) as response:
-                document = _document(await response.read())
-                return _Answer(response.status, document), response.headers.get("x-request-id", "")
-        except _NOT_SENT as error:
-            raise _NotSent(type(error).__name__) from None
-        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-            raise _Unanswered(type(error).__name__) from None
+    async def look(self, key: Key, feature: Feature, task_id: str) -> Look:
+        """How does the task stand? See `Vendor`."""
+        path = f"{feature.path}/{quote(task_id, safe='')}"
+        answer = await self._caller.call(key, Request("GET", path, f"{feature.path}/{{task_id}}"))
+        if not isinstance(answer, Answer):
+            return answer
+        return reading.look(answer.data) if answer.ok else answer.not_done("")
 
+    async def upload(self, key: Key, files: Sequence[File]) -> Uploaded | NotDone:
+        """One call for all; then the bytes go where the vendor says, which costs none."""
+        asked = [
+            {"content_type": file.content_type, "file_name": file.name, "file_size": len(file.data)} for file in files
+        ]
+        answer = await self._post(key, _FILES, {"files": asked})
+        if not isinstance(answer, Answer):
+            return answer
+        places = rows(answer.data, "files")
+        if not answer.ok or len(places) != len(files):
+            return answer.not_done("without a place for each file")
+        ids = [text(place.get("file_id")) for place in places]
+        sent = [await self._put(file, place) for file, place in zip(files, places, strict=True)]
+        if not all(ids) or not all(sent):
+            return NoAnswer("files were not taken")
+        return Uploaded(tuple(each for each in ids if each))
 
-def _note(span: Span, endpoint: str, answer: _Answer, request_id: str) -> None:
-    """The vendor's support asks for the request's id, a number that is text to us."""
-    span.set_attribute("http.response.status_code", answer.status)
-    span.set_attribute("vendor.request_id", request_id)
-    if answer.status != HTTPStatus.OK:
-        fail_span(span, str(answer.status))
-        code = _text(answer.document.get("error_code"))
-        log.warning("vendor_refused", endpoint=endpoint, status=answer.status, code=code, request_id=request_id)
+    async def balance(self, key: Key) -> Balance | NotDone:
+        answer = await self._get(key, _CREDIT)
+        if not isinstance(answer, Answer):
+            return answer
+        return Balance(reading.units(rows(answer.document, "results"))) if answer.ok else answer.not_done("")
 
+    async def history(self, key: Key, page: str | None = None) -> History | NotDone:
+        answer = await self._get(key, _HISTORY, page, size=30)
+        if not isinstance(answer, Answer):
+            return answer
+        result = members(answer.document, "result")
+        if not answer.ok:
+            return answer.not_done("")
+        return History(reading.charges(rows(result, "history")), text(result.get("next_token")))
 
-def _look(data: Mapping[str, Any]) -> Look:
-    match data.get("task_status"):
-        case "running":
-            return Running(_seconds(data.get("polling_interval")))
-        case "error":
-            return Failed(_text(data.get("error")) or "")
-        case "success":
-            return Succeeded(_urls(data.get("results")))
-        case _:
-            return NoAnswer("no task_status that we know")
+    async def templates(self, key: Key, kind: str, page: str | None = None) -> Styles | NotDone:
+        answer = await self._get(key, _TEMPLATES[kind], page, size=20)
+        if not isinstance(answer, Answer):
+            return answer
+        if not answer.ok:
+            return answer.not_done("")
+        return Styles(reading.styles(answer.data), text(answer.data.get("next_token")))
 
+    async def delete(self, key: Key, task_id: str) -> Deleted | NotDone:
+        answer = await self._post(key, _DELETE, {"task_id": task_id})
+        if not isinstance(answer, Answer):
+            return answer
+        return Deleted() if answer.ok else answer.not_done("")
 
-def _urls(results: object) -> tuple[str, ...]:
-    """One `url`, or a list of them, or of objects with one."""
-    if isinstance(results, dict):
-        results = results.get("url")
-    found = results if isinstance(results, list) else [results]
-    urls = [item.get("url") if isinstance(item, dict) else item for item in found]
-    return tuple(url for url in urls if isinstance(url, str) and url)
+    async def _post(self, key: Key, path: str, body: Mapping[str, Any]) -> Answer | Unreachable | NoAnswer:
+        return await self._caller.call(key, Request("POST", path, path, body))
 
-
-def _document(raw: bytes) -> Mapping[str, Any]:
-    """Every number stays text: ids may be too large for a number elsewhere."""
-    try:
-        document = json.loads(raw, parse_int=str, parse_float=str)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _seconds(value: object) -> float:
-    try:
-        seconds = float(value) if isinstance(value, str) else 0.0
-    except ValueError:
-        return 0.0
-    return seconds if 0 <= seconds < 3600 else 0.0  # noqa: PLR2004 an hour: nobody means more
+    async def _get(
+        self, key: Key, path: str, page: str | None = None, *, size: int = 0
+    ) -> Answer | Unreachable | NoAnswer:
+        query = f"?page_size={size}" if size else ""
+        if page:
+            query += f"&starting_token={quote(page, safe='')}"
+        return await self._caller.call(key, Request("GET", path + query, path))

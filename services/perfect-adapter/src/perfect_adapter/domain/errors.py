@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a render gave no picture: `message` says it to the person who waits.
+    """Why a render gave no picture: `message` says it to the person who waits, `tip` how to take a better photo.
 
     `retryable`: the next task may well succeed, and nothing is paid for this one.
     """
@@ -13,11 +13,12 @@ class Failure:
     code: str
     retryable: bool
     message: str
+    tip: str | None = None
 
 
-def _photo(code: str, message: str) -> Failure:
+def _photo(code: str, message: str, tip: str | None = None) -> Failure:
     """The person has to change the picture; the same one would fail again."""
-    return Failure(code, retryable=False, message=message)
+    return Failure(code, retryable=False, message=message, tip=tip)
 
 
 _NOT_YOUR_FAULT = "This is not about your picture, and nothing is charged."
@@ -77,49 +78,86 @@ REQUEST_FAILURES: dict[str, Failure] = {
 }
 """`error_code` of a refused call -> what it means."""
 
-_TOO_LARGE = "The picture is too large. Please use one below 10 MB and at most 4096 pixels long."
-_UNREADABLE = "The picture cannot be read. Please use another one."
-_INDECENT = "The picture cannot be used because of what it shows. Please use another one."
-_UNCLEAR = "The face cannot be seen clearly. Please use a sharp, well-lit photo without anything before the face."
-_TURNED = "The face is turned away too far. Please look straight into the camera."
+_LIGHT = "Face the light, so that no shadow falls on you."
+_FACE = "Hold the camera at eye level, and take off glasses, cap and mask."
+_ALONE = "Stand alone before a plain background."
+_WHOLE = "Stand upright and face the camera, with your arms a little away from your body."
+_STEP_BACK = "Step back until the camera shows you from head to hip."
+_HAIR = "Let the hair fall freely, and take off caps and hoods."
+_ITEM = "Show the item by itself, from the front, on a plain background."
+
+_TOO_LARGE = _photo(
+    "input_too_large", "The picture is too large. Please use one below 10 MB and at most 4096 pixels long."
+)
+UNREADABLE = _photo("input_not_readable", "The picture cannot be read. Please use another one.")
+_MASK = _photo("mask_not_readable", "The mask cannot be read. Please draw it again.")
+_INDECENT = _photo("content_refused", "The picture cannot be used because of what it shows. Please use another one.")
+_UNCLEAR = _photo("face_unclear", "The face cannot be seen clearly. Please use a sharp, well-lit photo.", _LIGHT)
+_TURNED = _photo("face_turned", "The face is turned away too far. Please look straight into the camera.", _FACE)
+
+TOO_SMALL = _photo(
+    "input_too_small",
+    "The picture is too small for this. Please use a larger one.",
+    "Use the camera's full resolution, and do not crop the photo.",
+)
+"""Also said before anything is ordered, where the size is known to be too small."""
 
 ENGINE_FAILURES: dict[str, Failure] = {
-    "exceed_max_filesize": _photo("input_too_large", _TOO_LARGE),
-    "error_exceed_max_image_size": _photo("input_too_large", _TOO_LARGE),
-    "error_below_min_image_size": _photo(
-        "input_too_small", "The picture is too small. Please use one of at least 512 by 384 pixels."
-    ),
+    "exceed_max_filesize": _TOO_LARGE,
+    "error_exceed_max_image_size": _TOO_LARGE,
+    "error_below_min_image_size": TOO_SMALL,
     "invalid_parameter": _REQUEST,
-    "error_download_image": _photo("input_not_readable", _UNREADABLE),
-    "error_download_mask": _photo("mask_not_readable", "The mask cannot be read. Please draw it again."),
-    "error_decode_image": _photo("input_not_readable", _UNREADABLE),
-    "error_decode_mask": _photo("mask_not_readable", "The mask cannot be read. Please draw it again."),
-    "error_nsfw_content_detected": _photo("content_refused", _INDECENT),
-    "exceed_nsfw_retry_limits": _photo("content_refused", _INDECENT),
-    "error_no_face": _photo("person_not_found", "No person was found in the photo. Please use one of one person."),
-    "error_multiple_people": _photo("several_people", "The photo shows several people. Please use one of one person."),
-    "error_pose": _photo("pose_unsuitable", "The pose does not fit. Please stand upright and face the camera."),
-    "error_face_parsing": _photo("face_unclear", _UNCLEAR),
-    "error_face_pose": _photo("face_turned", _TURNED),
-    "error_large_face_angle": _photo("face_turned", _TURNED),
-    "error_no_shoulder": _photo(
-        "shoulders_not_visible", "The shoulders cannot be seen. Please step back from the camera a little."
+    "error_download_image": UNREADABLE,
+    "error_download_mask": _MASK,
+    "error_decode_image": UNREADABLE,
+    "error_decode_mask": _MASK,
+    "error_nsfw_content_detected": _INDECENT,
+    "exceed_nsfw_retry_limits": _INDECENT,
+    "error_no_face": _photo(
+        "person_not_found", "No person was found in the photo. Please use one of one person.", _LIGHT
     ),
-    "error_hair_too_short": _photo("hair_too_short", "The hair is too short for this. Please use another photo."),
-    "error_bald_image": _photo("no_hair_found", "No hair was found in the photo. Please use another one."),
-    "error_insufficient_landmarks": _photo("face_unclear", _UNCLEAR),
+    "error_multiple_people": _photo(
+        "several_people", "The photo shows several people. Please use one of one person.", _ALONE
+    ),
+    "error_pose": _photo("pose_unsuitable", "The pose does not fit. Please use another photo.", _WHOLE),
+    "error_face_parsing": _UNCLEAR,
+    "error_face_pose": _TURNED,
+    "error_large_face_angle": _TURNED,
+    "error_no_shoulder": _photo(
+        "shoulders_not_visible", "The shoulders cannot be seen. Please use a photo that shows them.", _STEP_BACK
+    ),
+    "error_hair_too_short": _photo(
+        "hair_too_short", "The hair is too short for this. Please use another photo.", _HAIR
+    ),
+    "error_bald_image": _photo("no_hair_found", "No hair was found in the photo. Please use another one.", _HAIR),
+    "error_insufficient_landmarks": _UNCLEAR,
     "error_unsupport_ratio": _photo("ratio_unsuitable", "The photo is too narrow or too wide. Please crop it."),
-    "error_invalid_ref": _photo("reference_unsuitable", "The picture of the item cannot be used. Please use another."),
-    "error_invalid_src": _photo("photo_unsuitable", "The photo cannot be used. Please take another one."),
+    "error_invalid_ref": _photo(
+        "reference_unsuitable", "The picture of the item cannot be used. Please use another.", _ITEM
+    ),
+    "error_invalid_src": _photo("photo_unsuitable", "The photo cannot be used. Please take another one.", _WHOLE),
     "error_apply_region_mismatch": _photo(
-        "region_mismatch", "The photo does not show where the item is worn. Please use one that does."
+        "region_mismatch",
+        "The photo does not show where the item is worn. Please use one that does.",
+        "Show the whole part of the body that the item covers.",
     ),
     "error_editing_failed": _photo("editing_failed", "The change could not be made. Please try another photo."),
+    "error_src_face_too_small": _photo(
+        "face_too_small", "The face is too small in the photo.", "Come closer, until your face fills most of the width."
+    ),
+    "error_src_face_out_of_bound": _photo(
+        "face_cut_off", "The face is not wholly in the photo.", "Keep your whole face in the middle of the photo."
+    ),
+    "error_lighting_dark": _photo("too_dark", "The photo is too dark.", _LIGHT),
     "error_inference": _ENGINE,
     "error_upload": _ENGINE,
     "unknown_internal_error": _ENGINE,
 }
 """`error` of a task that ended in error -> what it means."""
+
+
+ENGINE_SIDE = frozenset(code for code, failure in ENGINE_FAILURES.items() if failure is _ENGINE)
+"""Codes of failures that are the vendor's alone."""
 
 
 def request_failure(status: int, vendor_code: str | None) -> Failure:

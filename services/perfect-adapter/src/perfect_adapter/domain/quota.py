@@ -1,11 +1,11 @@
-"""The vendor's quota: so many calls in a sliding window, and so many a second."""
+"""The vendor's quota: so many calls in a sliding window and so many a second, for each API key and each address."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-# Calls are charged before they are made and counted by the vendor when they arrive: those that dawdled on the way
-# leave its window later than ours.
-_SLACK = 1.02
+# The vendor counts a call when it arrives: at the latest when it has answered. That is noted by our own clock; this is
+# for clocks that run at slightly different speeds.
+_SLACK = 1.002
 _SECOND = 1.0
 
 
@@ -48,14 +48,101 @@ class Grant:
     wait_s: float = 0.0
 
 
-def grant(budget: Budget, ages: Sequence[float], wish: Wish) -> Grant:
-    """What the budget allows, given how many seconds ago each call was charged, the newest first."""
-    window, window_wait = _room(ages, budget.calls, budget.window_s * _SLACK, wish.owed, wish)
+@dataclass(frozen=True, slots=True)
+class Party:
+    """An API key or an address, as the vendor counts it: seconds since each of its calls, the newest first.
+
+    `busy` orders of it are in hand or in doubt.
+    """
+
+    name: str
+    ages: Sequence[float] = ()
+    paused_s: float = 0.0
+    owed: int = 0
+    busy: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """Which key each call may be made with, in order; if there are fewer than wanted, when to ask again."""
+
+    keys: Sequence[str]
+    wait_s: float | None = None
+
+
+def grant(budget: Budget, party: Party, wish: Wish) -> Grant:
+    """What the budget allows one party."""
+    if party.paused_s > 0:
+        return Grant(0, party.paused_s)
+    window, window_wait = _room(party.ages, budget.calls, budget.window_s * _SLACK, wish.owed, wish)
     # What is owed will not all fall into this second: half of the pace is kept for it.
-    pace, pace_wait = _room(ages, budget.pace, _SECOND, budget.pace // 2 if wish.owed else 0, Wish(wish.count))
+    kept = budget.pace // 2 if wish.owed else 0
+    pace, pace_wait = _room(party.ages, budget.pace, _SECOND, kept, Wish(wish.count))
     count = min(wish.count, window, pace)
     waits = [wait for room, wait in ((window, window_wait), (pace, pace_wait)) if room == count]
     return Grant(count, 0.0 if count == wish.count else max(waits))
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """So many tasks are to be created, each of which costs `each` calls in the end.
+
+    `at_once`: how many orders of one key may be in hand or in doubt at the same time.
+    """
+
+    count: int
+    each: int
+    at_once: int
+
+
+def allot(budget: Budget, egress: Party, keys: Sequence[Party], order: Order) -> Allotment:
+    """Spread creations over the keys, the one with the most room first; what must hold of key and address holds.
+
+    A key that has its orders in hand is asked for again when one of them is done, whenever that is.
+    """
+    outside = grant(budget, egress, Wish(order.count, order.each, egress.owed))
+    room = {key.name: grant(budget, key, Wish(order.count, order.each, key.owed)) for key in keys}
+    left = {key.name: min(room[key.name].count, max(0, order.at_once - key.busy)) for key in keys}
+    chosen: list[str] = []
+    while len(chosen) < min(order.count, outside.count) and any(left.values()):
+        name = max(left, key=lambda each: left[each])
+        left[name] -= 1
+        chosen.append(name)
+    return Allotment(chosen, None if len(chosen) == order.count else _soonest(outside, room, chosen))
+
+
+@dataclass
+class _Shares:
+    """How many of a party's calls are spoken for while looks are spread."""
+
+    taken: dict[str, int] = field(default_factory=dict)
+
+    def take(self, name: str, limit: int) -> bool:
+        if self.taken.get(name, 0) >= limit:
+            return False
+        self.taken[name] = self.taken.get(name, 0) + 1
+        return True
+
+
+def admit(budget: Budget, egress: Party, keys: Mapping[str, Party], wanted: Sequence[str]) -> tuple[list[bool], float]:
+    """Which of these calls, each bound to its key, may be made now, in order; if not all, in how many seconds more."""
+    counts = {name: wanted.count(name) for name in keys}
+    outside = grant(budget, egress, Wish(len(wanted)))
+    room = {name: grant(budget, party, Wish(counts[name])) for name, party in keys.items() if counts[name]}
+    shares, admitted = _Shares(), list[bool]()
+    for name in wanted:
+        known = name in room and sum(admitted) < outside.count
+        admitted.append(known and shares.take(name, room[name].count))
+    waits = [each.wait_s for each in (outside, *room.values()) if each.wait_s]
+    return admitted, min(waits, default=_SECOND) if not all(admitted) else 0.0
+
+
+def _soonest(outside: Grant, room: Mapping[str, Grant], chosen: Sequence[str]) -> float | None:
+    """When more may be allowed; None if only an order's end can change that."""
+    if outside.count <= len(chosen) and outside.wait_s:
+        return outside.wait_s
+    waits = [each.wait_s for each in room.values() if each.wait_s]
+    return max(outside.wait_s, min(waits)) if waits else None
 
 
 def _room(ages: Sequence[float], limit: int, span_s: float, kept: int, wish: Wish) -> tuple[int, float]:

@@ -2,7 +2,9 @@
 
 from enum import StrEnum
 
-PRIORITY_RANKS = {"kiosk_live": 0, "interactive": 1, "batch": 2}
+from closet_contracts.generation import Priority
+
+PRIORITY_RANKS = {Priority.KIOSK_LIVE: 0, Priority.INTERACTIVE: 1, Priority.BATCH: 2}
 
 MAX_COLLECT_TRIES = 4
 _LOOK_GROWTH = 1.5
@@ -16,6 +18,7 @@ class State(StrEnum):
 
     WAITING = "waiting"
     SUBMITTING = "submitting"
+    DOUBTFUL = "doubtful"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"

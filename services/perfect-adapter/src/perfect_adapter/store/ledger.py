@@ -1,65 +1,145 @@
-"""The quota ledger: every call is charged to its lane before it is made, by whichever replica makes it."""
+"""The ledger of calls: each is charged to its API key and its address before it is made, by whichever replica."""
 
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import asyncpg
 from closet_messaging.unit import Connection
 
-from perfect_adapter.domain.quota import Budget, Grant, Wish, grant
-
-_PAUSED = "SELECT greatest(0, extract(epoch FROM paused_until - clock_timestamp()))::float8 FROM lanes WHERE lane = $1"
-
-
-async def open_lane(conn: Connection, lane: str) -> None:
-    """Have the lane, unless it is there."""
-    await conn.execute("INSERT INTO lanes (lane) VALUES ($1) ON CONFLICT DO NOTHING", lane)
+from perfect_adapter.domain.keys import KeyState
+from perfect_adapter.domain.quota import Budget, Party
 
 
-async def charge(conn: Connection, lane: str, budget: Budget, wish: Wish) -> Grant:
-    """Charge as many of these calls as the budget allows; none while the lane is paused.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a party stands: as the quota counts it, and if it is a key, whether work goes to it."""
 
-    The lane stays locked until the end of the transaction: no two replicas count at once.
-    """
-    if not budget.is_limited:
-        paused_s: float = await conn.fetchval(_PAUSED, lane)
-        return Grant(0, paused_s) if paused_s else Grant(wish.count)
-    if paused_s := await conn.fetchval(f"{_PAUSED} FOR UPDATE", lane):
-        return Grant(0, paused_s)
-    ages = await conn.fetch(
+    party: Party
+    state: KeyState
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A call that is about to be made."""
+
+    key: str
+    egress: str
+    operation: str
+    render_id: str | None = None
+
+
+_LOCK = """
+    SELECT party, kind, state, greatest(0, extract(epoch FROM paused_until - clock_timestamp()))::float8 AS paused_s
+    FROM parties WHERE party = ANY($1) ORDER BY kind, party
+"""
+# A call counts from when the vendor may have counted it last: when it was answered, or now if it has not been. One
+# whose process died counts as long as it can have taken.
+_AGES = """
+    SELECT {party}, extract(epoch FROM clock_timestamp()
+        - coalesce(ended_at, least(clock_timestamp(), at + make_interval(secs => $3))))::float8 AS age
+    FROM vendor_calls WHERE {party} = ANY($1) AND at > clock_timestamp() - make_interval(secs => $2)
+"""
+_CALL_TAKES_AT_MOST_S = 120.0
+
+
+async def open_parties(conn: Connection, keys: Collection[str], egress: str) -> None:
+    """Have them, unless they are there."""
+    await conn.executemany(
+        "INSERT INTO parties (party, kind) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        sorted([*((key, "key") for key in keys), (egress, "egress")]),
+    )
+
+
+async def standing(
+    conn: Connection, keys: Collection[str], egress: str, budget: Budget
+) -> tuple[Party, Mapping[str, Standing]]:
+    """The address and the keys. With a budget they stay locked until the transaction's end: nobody counts twice."""
+    rows = await conn.fetch(f"{_LOCK} {'FOR UPDATE' if budget.is_limited else ''}", [*keys, egress])
+    ages = await _ages(conn, keys, egress, budget) if budget.is_limited else {}
+    found = {
+        row["party"]: Standing(Party(row["party"], ages.get(row["party"], ()), row["paused_s"]), KeyState(row["state"]))
+        for row in rows
+    }
+    return found.pop(egress).party, found
+
+
+async def _ages(conn: Connection, keys: Collection[str], egress: str, budget: Budget) -> dict[str, list[float]]:
+    horizon_s = budget.horizon_s + _CALL_TAKES_AT_MOST_S
+    of_keys = await conn.fetch(_AGES.format(party="key"), list(keys), horizon_s, _CALL_TAKES_AT_MOST_S)
+    of_egress = await conn.fetch(_AGES.format(party="egress"), [egress], horizon_s, _CALL_TAKES_AT_MOST_S)
+    ages: dict[str, list[float]] = {}
+    for party, age in [*of_keys, *of_egress]:
+        if age < budget.horizon_s:
+            ages.setdefault(party, []).append(age)
+    return {party: sorted(found) for party, found in ages.items()}
+
+
+async def charge(conn: Connection, calls: Sequence[Charge]) -> list[int]:
+    """Write these calls down; their ids, in order."""
+    if not calls:
+        return []
+    rows = await conn.fetch(
         """
-        SELECT extract(epoch FROM clock_timestamp() - at)::float8 AS age FROM vendor_calls
-        WHERE lane = $1 AND at > clock_timestamp() - make_interval(secs => $2) ORDER BY at DESC
+        INSERT INTO vendor_calls (key, egress, operation, render_id)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) RETURNING call_id
         """,
-        lane,
-        budget.horizon_s,
+        [call.key for call in calls],
+        [call.egress for call in calls],
+        [call.operation for call in calls],
+        [call.render_id for call in calls],
     )
-    granted = grant(budget, [row["age"] for row in ages], wish)
-    await conn.execute(
-        "INSERT INTO vendor_calls (lane, at) SELECT $1, clock_timestamp() FROM generate_series(1, $2)",
-        lane,
-        granted.count,
-    )
-    return granted
+    return [row["call_id"] for row in rows]
 
 
-async def pause(conn: Connection, lane: str, first_s: float, longest_s: float, jitter: float) -> None:
-    """Make no calls for a while, longer each time in a row; what fails while the lane is paused counts once."""
+async def settle(conn: Connection, outcomes: Mapping[int, str]) -> None:
+    """How these calls ended."""
     await conn.execute(
         """
-        UPDATE lanes SET
+        UPDATE vendor_calls AS c SET ended_at = clock_timestamp(), outcome = o.outcome
+        FROM unnest($1::bigint[], $2::text[]) AS o (call_id, outcome) WHERE c.call_id = o.call_id
+        """,
+        list(outcomes),
+        list(outcomes.values()),
+    )
+
+
+async def pause(conn: Connection, parties: Collection[str], first_s: float, longest_s: float, jitter: float) -> None:
+    """Make no calls for a while, longer each time in a row; what fails while a party is paused counts once."""
+    await conn.execute(
+        """
+        UPDATE parties SET
             strikes = least(strikes + 1, 20),
             paused_until = clock_timestamp() + make_interval(secs => least($2 * 2 ^ strikes, $3) * $4)
-        WHERE lane = $1 AND paused_until <= clock_timestamp()
+        WHERE party = ANY($1) AND paused_until <= clock_timestamp()
         """,
-        lane,
+        sorted(parties),
         first_s,
         longest_s,
         jitter,
     )
 
 
-async def forgive(conn: Connection, lane: str) -> None:
+async def forgive(conn: Connection, parties: Collection[str]) -> None:
     """The vendor answers again: the next pause is a short one."""
-    await conn.execute("UPDATE lanes SET strikes = 0 WHERE lane = $1 AND strikes > 0", lane)
+    await conn.execute("UPDATE parties SET strikes = 0 WHERE party = ANY($1) AND strikes > 0", sorted(parties))
 
 
 async def prune(conn: Connection, older_than_s: float) -> None:
     """Forget calls that no budget asks about any more."""
     await conn.execute("DELETE FROM vendor_calls WHERE at < now() - make_interval(secs => $1)", older_than_s)
+
+
+async def count_of(conn: Connection, render_ids: Sequence[str]) -> Mapping[str, int]:
+    """How many calls were charged for each of these renders."""
+    rows = await conn.fetch(
+        "SELECT render_id, count(*) FROM vendor_calls WHERE render_id = ANY($1) GROUP BY render_id", render_ids
+    )
+    return {row["render_id"]: row["count"] for row in rows}
+
+
+async def calls_of(conn: Connection, render_id: str) -> Sequence[asyncpg.Record]:
+    """What was done for a render, in order: the walk of its calls."""
+    return await conn.fetch(
+        "SELECT operation, key, egress, at, ended_at, outcome FROM vendor_calls WHERE render_id = $1 ORDER BY call_id",
+        render_id,
+    )

@@ -1,46 +1,21 @@
 """Renders: how they come, who has them in hand, and where they end."""
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import asyncpg
-from closet_contracts.work import TASK, Role, Task
 from closet_messaging.unit import Connection
 
 from perfect_adapter.domain.renders import State
-
-
-@dataclass(frozen=True, slots=True)
-class Render:
-    """An attempt at a job's picture. As the cause of an event it stands for the one that dispatched it."""
-
-    render_id: str
-    job_id: str
-    attempt: int
-    tenant_id: str
-    work: Task
-    inputs: dict[Role, str]
-    deadline: datetime
-    id: str
-    traceparent: str | None
-    state: State
-    lease: UUID | None
-    tries: int
-    calls: int
-    task_id: str | None
-    task_began_at: datetime | None
-    told_at: datetime | None
-    code: str | None
-
-
-_COLUMNS = """render_id, job_id, attempt, tenant_id, work, inputs, deadline, cause_id, traceparent, state, lease, tries,
-    calls, task_id, task_began_at, told_at, code"""
+from perfect_adapter.store.render import COLUMNS, Render, render_of
 
 BEGIN = """
-    INSERT INTO renders (render_id, job_id, attempt, tenant_id, work, inputs, rank, deadline, cause_id, traceparent)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING
+    INSERT INTO renders (
+        render_id, job_id, item, attempt, tenant_id, work, inputs, feature, units, rank, deadline, cause_id, traceparent
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING
 """
 END_JOB = "INSERT INTO ended_jobs (job_id) VALUES ($1) ON CONFLICT DO NOTHING"
 DROP = """
@@ -48,50 +23,32 @@ DROP = """
     WHERE job_id = $1 AND state IN ('waiting', 'running')
 """
 
-_OF_LIVE_JOB = "NOT EXISTS (SELECT FROM ended_jobs AS e WHERE e.job_id = renders.job_id)"
 
-
-async def next_waiting(conn: Connection, time_needed_s: float, limit: int) -> list[str]:
-    """Lock those that are to be submitted next, the most urgent first, if their deadline still allows it."""
+async def next_running(conn: Connection, keys: Collection[str], limit: int) -> list[tuple[str, str]]:
+    """Lock those whose task is to be looked at next, with the key of each."""
     rows = await conn.fetch(
-        f"""
-        SELECT render_id FROM renders
-        WHERE state = 'waiting' AND due_at <= now() AND deadline > now() + make_interval(secs => $1) AND {_OF_LIVE_JOB}
-        ORDER BY rank, due_at LIMIT $2 FOR UPDATE SKIP LOCKED
-        """,  # noqa: S608 a literal of this module
-        time_needed_s,
+        """
+        SELECT render_id, key FROM renders
+        WHERE state IN ('submitting', 'doubtful', 'running') AND state = 'running' AND due_at <= now()
+            AND key = ANY($1) AND NOT EXISTS (SELECT FROM ended_jobs AS e WHERE e.job_id = renders.job_id)
+        ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        """,  # the first condition is that of the index
+        list(keys),
         limit,
     )
-    return [row["render_id"] for row in rows]
+    return [(row["render_id"], row["key"]) for row in rows]
 
 
-async def next_running(conn: Connection, limit: int) -> list[str]:
-    """Lock those whose task is to be looked at next."""
-    rows = await conn.fetch(
-        f"""
-        SELECT render_id FROM renders WHERE state = 'running' AND due_at <= now() AND {_OF_LIVE_JOB}
-        ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
-        """,  # noqa: S608 a literal of this module
-        limit,
-    )
-    return [row["render_id"] for row in rows]
-
-
-async def next_look_in_s(conn: Connection) -> float | None:
-    """In how many seconds a task will be due to be looked at, if there is one that is not due yet."""
+async def next_due_in_s(conn: Connection, state: State) -> float | None:
+    """In how many seconds one of this state will be due, if there is one that is not due yet."""
     seconds: float | None = await conn.fetchval(
         """
         SELECT extract(epoch FROM min(due_at) - now())::float8 FROM renders
-        WHERE state IN ('submitting', 'running') AND state = 'running' AND due_at > now()
-        """  # the first condition is that of the index
+        WHERE state IN ('submitting', 'doubtful', 'running') AND state = $1 AND due_at > now()
+        """,
+        state,
     )
     return seconds
-
-
-async def at_vendor(conn: Connection) -> int:
-    """How many tasks have yet to be looked at."""
-    count: int = await conn.fetchval("SELECT count(*) FROM renders WHERE state IN ('submitting', 'running')")
-    return count
 
 
 async def count(conn: Connection) -> dict[str, int]:
@@ -100,26 +57,51 @@ async def count(conn: Connection) -> dict[str, int]:
         """
         SELECT 'waiting' AS state, count(*) FROM renders WHERE state = 'waiting'
         UNION ALL SELECT 'at_vendor', count(*) FROM renders WHERE state IN ('submitting', 'running')
+            AND state IN ('submitting', 'doubtful', 'running')
+        UNION ALL SELECT 'doubtful', count(*) FROM renders WHERE state = 'doubtful'
+            AND state IN ('submitting', 'doubtful', 'running')
         """
     )
     return {row["state"]: row["count"] for row in rows}
 
 
-async def take(conn: Connection, render_ids: Sequence[str], state: State, lane: str, lease_s: float) -> list[Render]:
-    """Claim these, and count the call that is about to be made for each. For a submission this is the intent."""
+async def take_for_submission(conn: Connection, keys: Mapping[str, str], lease_s: float) -> list[Render]:
+    """Claim these, each to be ordered with a key (id -> key): the intent is written."""
+    by_key = defaultdict(list)
+    for render_id, key in keys.items():
+        by_key[key].append(render_id)
+    rows = [
+        row
+        for key, render_ids in sorted(by_key.items())
+        for row in await conn.fetch(
+            f"""
+            UPDATE renders SET state = 'submitting', key = $2, lease = $3, asked_at = clock_timestamp(),
+                due_at = now() + make_interval(secs => $4)
+            WHERE render_id = ANY($1) AND state = 'waiting' RETURNING {COLUMNS}
+            """,  # noqa: S608 a literal
+            render_ids,
+            key,
+            uuid4(),
+            lease_s,
+        )
+    ]
+    order = list(keys)
+    return sorted(map(render_of, rows), key=lambda render: order.index(render.render_id))
+
+
+async def take(conn: Connection, render_ids: Sequence[str], lease_s: float, *, looks: int = 0) -> list[Render]:
+    """Claim these as they are, and count the looks that are about to be taken at each."""
     rows = await conn.fetch(
         f"""
-        UPDATE renders
-        SET state = $2, lane = $3, lease = $4, due_at = now() + make_interval(secs => $5), calls = calls + 1
-        WHERE render_id = ANY($1) RETURNING {_COLUMNS}
-        """,  # noqa: S608 a literal of this module
+        UPDATE renders SET lease = $2, due_at = now() + make_interval(secs => $3), looks = looks + $4
+        WHERE render_id = ANY($1) RETURNING {COLUMNS}
+        """,  # noqa: S608 a literal
         render_ids,
-        state,
-        lane,
         uuid4(),
         lease_s,
+        looks,
     )
-    return [_render(row) for row in rows]
+    return [render_of(row) for row in rows]
 
 
 async def renew(conn: Connection, renders: Sequence[Render], lease_s: float) -> None:
@@ -127,7 +109,7 @@ async def renew(conn: Connection, renders: Sequence[Render], lease_s: float) -> 
     await conn.execute(
         """
         UPDATE renders SET due_at = now() + make_interval(secs => $3)
-        WHERE render_id = ANY($1) AND lease = ANY($2) AND state IN ('submitting', 'running')
+        WHERE render_id = ANY($1) AND lease = ANY($2) AND state IN ('submitting', 'doubtful', 'running')
         """,
         [render.render_id for render in renders],
         [render.lease for render in renders],
@@ -165,18 +147,39 @@ async def mark_running(conn: Connection, began: Sequence[Began], look_after_s: f
     )
 
 
-async def note_task(conn: Connection, began: Sequence[Began]) -> None:
-    """Remember a task whose answer came after its render was given up: it may be charged for."""
-    await conn.executemany(
-        "UPDATE renders SET task_id = $2, task_began_at = $3 WHERE render_id = $1 AND task_id IS NULL",
-        [(one.render_id, one.task_id, one.began_at) for one in began],
-    )
+async def note_task(conn: Connection, began: Sequence[Began]) -> set[str]:
+    """An answer that came after its order was in doubt: go on if it still is, else only remember the task.
+
+    Returns:
+        the ids of those that go on.
+    """
+    going_on = set()
+    for one in began:
+        row = await conn.fetchrow(
+            """
+            UPDATE renders SET task_id = $2, task_began_at = $3,
+                state = CASE WHEN state = 'doubtful' THEN 'running' ELSE state END,
+                due_at = CASE WHEN state = 'doubtful' THEN now() ELSE due_at END,
+                lease = CASE WHEN state = 'doubtful' THEN NULL ELSE lease END
+            WHERE render_id = $1 AND task_id IS NULL RETURNING state
+            """,
+            one.render_id,
+            one.task_id,
+            one.began_at,
+        )
+        if row and row["state"] == State.RUNNING:
+            going_on.add(one.render_id)
+    return going_on
 
 
 async def back_to_waiting(conn: Connection, codes: Collection[tuple[str, str]]) -> None:
-    """No task was created: (id, why). The lane's pause decides when they are tried again."""
+    """No task was created: (id, why). The pause of its key decides when it is tried again."""
     await conn.executemany(
-        "UPDATE renders SET state = 'waiting', code = $2, lease = NULL, due_at = now() WHERE render_id = $1", codes
+        """
+        UPDATE renders SET state = 'waiting', code = $2, lease = NULL, due_at = now(), key = NULL, asked_at = NULL
+        WHERE render_id = $1
+        """,
+        codes,
     )
 
 
@@ -219,73 +222,12 @@ async def mark_failed(conn: Connection, failures: Collection[tuple[str, str, str
     )
 
 
-async def abandoned(conn: Connection, grace_s: float, limit: int) -> list[Render]:
-    """Lock submissions whose worker is gone: nobody knows whether their task exists."""
-    rows = await conn.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM renders WHERE state = 'submitting' AND due_at < now() - make_interval(secs => $1)
-        ORDER BY render_id LIMIT $2 FOR UPDATE SKIP LOCKED
-        """,  # noqa: S608 a literal of this module
-        grace_s,
-        limit,
+async def typical_s(conn: Connection) -> float | None:
+    """How long the last tasks took at the vendor, the median in seconds; None if there were none."""
+    seconds: float | None = await conn.fetchval(
+        """
+        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM ended_at - task_began_at)::float8)
+        FROM (SELECT ended_at, task_began_at FROM renders WHERE state = 'done' ORDER BY ended_at DESC LIMIT 50) recent
+        """
     )
-    return [_render(row) for row in rows]
-
-
-async def overdue(conn: Connection, time_needed_s: float, limit: int) -> list[Render]:
-    """Lock those that could not be submitted in time."""
-    rows = await conn.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM renders WHERE state = 'waiting' AND deadline <= now() + make_interval(secs => $1)
-        ORDER BY render_id LIMIT $2 FOR UPDATE SKIP LOCKED
-        """,  # noqa: S608 a literal of this module
-        time_needed_s,
-        limit,
-    )
-    return [_render(row) for row in rows]
-
-
-# One for each partial index: a condition that spans both would have every render there ever was read, every time.
-DROPS_OF_ENDED_JOBS = tuple(
-    f"""
-    UPDATE renders SET state = 'dropped', lease = NULL, ended_at = now()
-    WHERE render_id = ANY(ARRAY(
-        SELECT render_id FROM renders JOIN ended_jobs USING (job_id)
-        WHERE {open_ones} FOR UPDATE OF renders SKIP LOCKED
-    ))
-    """  # noqa: S608 literals of this module
-    for open_ones in ("state = 'waiting'", "state IN ('submitting', 'running') AND state = 'running'")
-)
-
-
-async def drop_of_ended_jobs(conn: Connection) -> None:
-    """Drop what was dispatched after its job's end, or was being submitted when it came."""
-    for statement in DROPS_OF_ENDED_JOBS:
-        await conn.execute(statement)
-
-
-async def forget_ended_jobs(conn: Connection, older_than_s: float) -> None:
-    """Forget the ends of jobs of which no event can come any more."""
-    await conn.execute("DELETE FROM ended_jobs WHERE ended_at < now() - make_interval(secs => $1)", older_than_s)
-
-
-def _render(row: asyncpg.Record) -> Render:
-    return Render(
-        render_id=row["render_id"],
-        job_id=row["job_id"],
-        attempt=row["attempt"],
-        tenant_id=row["tenant_id"],
-        work=TASK.validate_python(row["work"]),
-        inputs={Role(role): key for role, key in row["inputs"].items()},
-        deadline=row["deadline"],
-        id=str(row["cause_id"]),
-        traceparent=row["traceparent"],
-        state=State(row["state"]),
-        lease=row["lease"],
-        tries=row["tries"],
-        calls=row["calls"],
-        task_id=row["task_id"],
-        task_began_at=row["task_began_at"],
-        told_at=row["told_at"],
-        code=row["code"],
-    )
+    return seconds

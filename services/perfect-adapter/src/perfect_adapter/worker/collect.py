@@ -1,6 +1,6 @@
 """Collecting: a task whose end is known, or due to be looked for, is looked at; its result becomes the tenant's."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -14,8 +14,8 @@ from closet_storage.objects import StorageUnavailable
 from closet_storage.picture import PictureRejected
 from closet_storage.pool import PoolUnavailable
 
+from perfect_adapter.adapters.archives import ArchiveRejected
 from perfect_adapter.domain import errors
-from perfect_adapter.domain.quota import Wish
 from perfect_adapter.domain.renders import MAX_COLLECT_TRIES, State, next_look_s, retry_s
 from perfect_adapter.ports import (
     DownloadFailed,
@@ -30,12 +30,13 @@ from perfect_adapter.ports import (
     Unreachable,
     Vendor,
 )
-from perfect_adapter.store import renders, webhooks
-from perfect_adapter.store.renders import Later, Render
-from perfect_adapter.worker import ends
+from perfect_adapter.store import deletions, doubts, renders, webhooks
+from perfect_adapter.store.render import Render
+from perfect_adapter.store.renders import Later
+from perfect_adapter.worker import circuits, ends
 from perfect_adapter.worker.ends import Done, Fail
-from perfect_adapter.worker.lane import LEASE_S, KeyLane, write_down
-from perfect_adapter.worker.results import Results
+from perfect_adapter.worker.line import Called, Line, write_down
+from perfect_adapter.worker.results import NothingMade, Results
 
 log = structlog.get_logger(__name__)
 
@@ -47,22 +48,38 @@ Outcome = Done | Fail | Later
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A render whose task is to be looked at, and the call that is charged for it."""
+
+    render: Render
+    call_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Collected:
     """A render, with the trace of the work done, what the vendor answered, and what that means."""
 
     render: Render
+    call: Called
     look: Look
     outcome: Outcome
 
 
 @dataclass(eq=False)
 class Collector:
-    """The lane of looks and results."""
+    """The lane of looks and results.
 
-    lane: KeyLane
+    `doubted` is called when the vendor told of a task that nobody knows while orders are in doubt; `deletes` tells of
+    whom the vendor's copies are deleted, and `deleting` is called when there is one to delete.
+    """
+
+    line: Line
     vendor: Vendor
     results: Results
     look_after_s: float
+    doubted: Callable[[], None]
+    deletes: Callable[[str], bool]
+    deleting: Callable[[], None]
     wake: Wake = field(default_factory=Wake)
     _written: Batcher[Collected, None] = field(init=False)
     _open_webhooks: int = field(default=0, init=False)
@@ -77,7 +94,7 @@ class Collector:
         if self._open_webhooks:
             self.wake.set()
 
-    async def claim(self, limit: int) -> Claimed[Render]:
+    async def claim(self, limit: int) -> Claimed[Claim]:
         """Take what webhooks told of and what is due to be looked at, and charge the looks, in one transaction."""
         begun = self._tasks_begun
         claimed = await self._claim(limit)
@@ -85,31 +102,42 @@ class Collector:
             self.wake.set()  # it began while we matched
         return claimed
 
-    async def _claim(self, limit: int) -> Claimed[Render]:
-        async with self.lane.begin() as tx:
-            self._open_webhooks = await webhooks.match(tx.conn)
-            running = await renders.next_running(tx.conn, limit)
-            if not running:
-                return Claimed((), await renders.next_look_in_s(tx.conn))
-            grant = await self.lane.charge(tx, Wish(len(running)))
-            taken = await renders.take(tx.conn, running[: grant.count], State.RUNNING, self.lane.name, LEASE_S)
-        return Claimed(taken, grant.wait_s if grant.count < len(running) else None)
+    async def renew(self, claims: Sequence[Claim]) -> None:
+        """Keep what is in hand."""
+        await self.line.renew([claim.render for claim in claims])
 
-    async def work(self, render: Render) -> None:
+    async def _claim(self, limit: int) -> Claimed[Claim]:
+        async with self.line.begin() as tx:
+            self._open_webhooks = await webhooks.match(tx.conn)
+            if self._open_webhooks and await doubts.wake_all(tx.conn):
+                tx.after_commit(self.doubted)
+            running = await renders.next_running(tx.conn, list(self.line.ring.keys), limit)
+            if not running:
+                return Claimed((), await renders.next_due_in_s(tx.conn, State.RUNNING))
+            admitted, wait_s = await self.line.admit(tx, [key for _, key in running])
+            allowed = [render_id for (render_id, _), ok in zip(running, admitted, strict=True) if ok]
+            taken = await renders.take(tx.conn, allowed, self.line.lease_s, looks=1)
+            call_ids = await self.line.charge(tx, "look", [(one.key, one.render_id) for one in taken])
+        claims = [Claim(one, call_id) for one, call_id in zip(taken, call_ids, strict=True)]
+        return Claimed(claims, None if all(admitted) else wait_s)
+
+    async def work(self, claim: Claim) -> None:
         """Look at the task; if it succeeded, bring its result home."""
-        attributes = {"closet.render_id": render.render_id}
+        render = claim.render
+        attributes = {"closet.render_id": render.render_id, "closet.feature": render.feature.name}
         with span_from(render.traceparent, "collect render", attributes=attributes) as span:
-            look = await self.vendor.look(render.work, render.task_id or "")
+            look = await self.vendor.look(self.line.key(render.key), render.feature, render.task_id or "")
             outcome = await self._outcome(render, look)
             span.set_attribute("closet.outcome", type(outcome).__name__)
             traced = replace(render, traceparent=current_traceparent())
-            await write_down(self._written, Collected(traced, look, outcome))
+            call = Called(claim.call_id, render.key, look)
+            await write_down(self._written, Collected(traced, call, look, outcome))
 
     async def _outcome(self, render: Render, look: Look) -> Outcome:
         now = datetime.now(UTC)
         match look:
-            case Succeeded(urls=urls):
-                return await self._bring_home(render, urls, now)
+            case Succeeded():
+                return await self._bring_home(render, look, now)
             case Failed(code=code):
                 return Fail(errors.engine_failure(code), code, now)
             case Running(interval_s=interval_s):
@@ -119,46 +147,47 @@ class Collector:
             case NoAnswer():
                 return _later(render, next_look_s(_NO_ANSWER_S, _looks(render), 0))
             case Throttled() | Unreachable():
-                return _later(render, 0)  # the lane's pause decides
+                return _later(render, 0)  # the pause of its key decides
 
-    async def _bring_home(self, render: Render, urls: Sequence[str], ended: datetime) -> Outcome:
-        if not urls:
-            return Fail(errors.NO_RESULT, None, ended)
+    async def _bring_home(self, render: Render, made: Succeeded, ended: datetime) -> Outcome:
         try:
-            return Done(await self.results.bring_home(render, urls), ended)
+            return Done(await self.results.bring_home(render, made), ended)
+        except NothingMade:
+            return Fail(errors.NO_RESULT, None, ended)
         except DownloadRefused as refused:
             log.error("result_refused", render_id=render.render_id, reason=str(refused))  # noqa: TRY400 no stack needed
             return Fail(errors.BAD_RESULT, None, ended)
         except DownloadFailed as failed:
             return _once_more(render, errors.NO_RESULT, str(failed), ended)
-        except PictureRejected as rejected:  # it may have been cut off on its way
-            return _once_more(render, errors.BAD_RESULT, rejected.code, ended)
+        except (PictureRejected, ArchiveRejected) as rejected:  # it may have been cut off on its way
+            return _once_more(render, errors.BAD_RESULT, str(rejected), ended)
         except (StorageUnavailable, PoolUnavailable) as error:
             log.warning("result_waits", render_id=render.render_id, error=str(error))
             return _later(render, next_look_s(_STORAGE_AWAY_S, _looks(render), 0))
 
     async def _write(self, group: Sequence[Collected]) -> Sequence[None]:
-        async with self.lane.begin() as tx:
+        async with self.line.begin() as tx:
             held = await renders.hold(tx.conn, [one.render for one in group])
             ours = [one for one in group if one.render.render_id in held]
-            await ends.succeed(tx, [(one.render, one.outcome) for one in ours if isinstance(one.outcome, Done)])
+            done = [(one.render, one.outcome) for one in ours if isinstance(one.outcome, Done)]
+            await ends.succeed(tx, done)
             await ends.fail(tx, [(one.render, one.outcome) for one in ours if isinstance(one.outcome, Fail)])
             await renders.look_later(tx.conn, [one.outcome for one in ours if isinstance(one.outcome, Later)])
-            await self._adjust_lane(tx, [one.look for one in group])
+            await self._delete_copies(tx, [render for render, _ in done])
+            await self.line.settle(tx, [one.call for one in group])
+            await circuits.note(tx.conn, [(one.render.feature.name, one.look) for one in group])
         return [None] * len(group)
 
-    async def _adjust_lane(self, tx: Tx, looks: Sequence[Look]) -> None:
-        await self.lane.adjust(
-            tx,
-            throttled=any(isinstance(look, Throttled) for look in looks),
-            unreachable=any(isinstance(look, Unreachable) for look in looks),
-            answered=any(isinstance(look, Succeeded | Running | Failed) for look in looks),
-        )
+    async def _delete_copies(self, tx: Tx, collected: Sequence[Render]) -> None:
+        wanted = [one for one in collected if self.deletes(one.tenant_id)]
+        if wanted:
+            await deletions.add(tx.conn, [(one.task_id or "", one.key) for one in wanted])
+            tx.after_commit(self.deleting)
 
 
 def _looks(render: Render) -> int:
-    """How many there were before this one; the first of the calls created the task."""
-    return max(0, render.calls - 2)
+    """How many there were before this one."""
+    return max(0, render.looks - 1)
 
 
 def _later(render: Render, delay_s: float, *, failed: bool = False) -> Later:

@@ -12,8 +12,8 @@ from prometheus_client import Counter
 
 from perfect_adapter.domain.errors import Failure
 from perfect_adapter.domain.renders import elapsed_ms
-from perfect_adapter.store import renders
-from perfect_adapter.store.renders import Render
+from perfect_adapter.store import ledger, renders
+from perfect_adapter.store.render import Render
 
 ENDED = Counter("closet_renders_ended_total", "Renders that ended, by what came of them", ["outcome"])
 
@@ -37,12 +37,16 @@ class Done:
 
 async def succeed(tx: Tx, done: Sequence[tuple[Render, Done]]) -> None:
     """End these, with their results."""
+    if not done:
+        return
+    calls = await ledger.count_of(tx.conn, [render.render_id for render, _ in done])
     await renders.mark_done(tx.conn, [render.render_id for render, _ in done])
     for render, end in done:
         event = RenderSucceeded(
             job_id=render.job_id,
+            item=render.item,
             attempt=render.attempt,
-            vendor_calls=render.calls,
+            vendor_calls=calls.get(render.render_id, 0),
             vendor_ms=_vendor_ms(render, end.vendor_ended),
             results=end.results,
         )
@@ -52,15 +56,20 @@ async def succeed(tx: Tx, done: Sequence[tuple[Render, Done]]) -> None:
 
 async def fail(tx: Tx, failed: Sequence[tuple[Render, Fail]]) -> None:
     """End these, without."""
+    if not failed:
+        return
+    calls = await ledger.count_of(tx.conn, [render.render_id for render, _ in failed])
     await renders.mark_failed(tx.conn, [(one.render_id, end.failure.code, end.vendor_code) for one, end in failed])
     for render, end in failed:
         event = RenderFailed(
             job_id=render.job_id,
+            item=render.item,
             attempt=render.attempt,
-            vendor_calls=render.calls,
+            vendor_calls=calls.get(render.render_id, 0),
             vendor_ms=_vendor_ms(render, end.vendor_ended),
             code=end.failure.code,
             message=end.failure.message,
+            tip=end.failure.tip,
             retryable=end.failure.retryable,
             vendor_code=end.vendor_code,
         )

@@ -1,19 +1,35 @@
-"""The way of a result: from the vendor, checked and made the size that was asked for, into the tenant's results."""
+"""The way of a result: from the vendor, checked to be what was asked for, into the tenant's results."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
 
+import structlog
 from closet_contracts.render import ResultFile
-from closet_contracts.work import Task, size_of
+from closet_contracts.work import size_of
 from closet_storage.keys import result_key
-from closet_storage.objects import ObjectStore
-from closet_storage.picture import Picture
-from closet_storage.pool import PicturePool
+from closet_storage.objects import ObjectStore, StorageUnavailable
+from closet_storage.picture import Picture, PictureRejected
+from closet_storage.pool import PicturePool, PoolUnavailable
 
-from perfect_adapter.ports import Vendor
-from perfect_adapter.store.renders import Render
+from perfect_adapter.adapters import archives
+from perfect_adapter.domain import errors
+from perfect_adapter.domain.features import ResultKind
+from perfect_adapter.ports import DownloadFailed, DownloadRefused, Finished, Score, Succeeded, Vendor
+from perfect_adapter.store.render import Render
+from perfect_adapter.worker.ends import Done, Fail
 
-MAX_RESULTS = 8
+log = structlog.get_logger(__name__)
+
+MAX_PICTURES = 8
+MAX_MASKS = 60
+
+
+class NothingMade(Exception):
+    """The vendor says that it succeeded, and there is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +40,78 @@ class Results:
     objects: ObjectStore
     pictures: PicturePool
 
-    async def bring_home(self, render: Render, urls: Sequence[str]) -> tuple[ResultFile, ...]:
+    async def bring_home(self, render: Render, made: Succeeded) -> tuple[ResultFile, ...]:
         """Store the results of a render.
 
         Raises:
+            NothingMade: there are none.
             DownloadFailed, DownloadRefused: the vendor's storage.
-            PictureRejected: what came is no picture.
+            PictureRejected, ArchiveRejected: what came is not what it should be.
             StorageUnavailable, PoolUnavailable: it is on us; try again later.
         """
-        return tuple([await self._one(render, i, url) for i, url in enumerate(urls[:MAX_RESULTS])])
+        match render.feature.result:
+            case ResultKind.PICTURE:
+                return await self._pictures(
+                    render, [await self.vendor.download(url) for url in made.urls[:MAX_PICTURES]]
+                )
+            case ResultKind.ANALYSIS:
+                return await self._analysis(render, made.scores)
+            case ResultKind.ARCHIVE:
+                return await self._archive(render, made.urls)
 
-    async def _one(self, render: Render, i: int, url: str) -> ResultFile:
-        picture = await self._picture(await self.vendor.download(url), render.work)
-        key = result_key(render.tenant_id, render.job_id, i, picture.ext)
+    async def keep(self, render: Render, finished: Finished) -> Done | Fail:
+        """Store what came in the answer itself. There is no asking again: what is lost now is lost, and paid for."""
+        now = datetime.now(UTC)
+        try:
+            data = [each if isinstance(each, bytes) else await self.vendor.download(each) for each in finished.pictures]
+            return Done(await self._pictures(render, data[:MAX_PICTURES]), now)
+        except (DownloadFailed, DownloadRefused, StorageUnavailable, PoolUnavailable) as error:
+            log.error("result_lost", render_id=render.render_id, error=type(error).__name__)  # noqa: TRY400 no stack
+            return Fail(errors.NO_RESULT, None, now)
+        except (PictureRejected, NothingMade) as error:
+            log.error("result_unusable", render_id=render.render_id, error=type(error).__name__)  # noqa: TRY400
+            return Fail(errors.BAD_RESULT, None, now)
+
+    async def _pictures(self, render: Render, made: Sequence[bytes]) -> tuple[ResultFile, ...]:
+        if not made:
+            raise NothingMade
+        pictures = [await self._fitted(render, data) for data in made]
+        return tuple([await self._picture(render, i, picture) for i, picture in enumerate(pictures)])
+
+    async def _fitted(self, render: Render, data: bytes) -> Picture:
+        picture = await self.pictures.check_result(data)
+        size = size_of(render.work)
+        if size is None or (size.width, size.height) == (picture.width, picture.height):
+            return picture
+        return await self.pictures.fit(data, size.width, size.height)
+
+    async def _analysis(self, render: Render, scores: Sequence[Score]) -> tuple[ResultFile, ...]:
+        masks = {score.mask_url: await self.vendor.download(score.mask_url) for score in _drawn(scores)}
+        return await self._scores(render, [(score, masks.get(score.mask_url or "")) for score in scores], {})
+
+    async def _archive(self, render: Render, urls: Sequence[str]) -> tuple[ResultFile, ...]:
+        if not urls:
+            raise NothingMade
+        analysis = await archives.read(await self.vendor.download(urls[0]))
+        return await self._scores(render, analysis.scores, analysis.summary)
+
+    async def _scores(
+        self, render: Render, scores: Sequence[tuple[Score, bytes | None]], summary: Mapping[str, Any]
+    ) -> tuple[ResultFile, ...]:
+        """The scores as a document, then each mask as a picture."""
+        if not scores:
+            raise NothingMade
+        masks = [(score, await self.pictures.check_result(mask)) for score, mask in scores[:MAX_MASKS] if mask]
+        files = [await self._picture(render, i, mask, _label(score)) for i, (score, mask) in enumerate(masks, start=1)]
+        named = {(score.concern, score.region): file for (score, _), file in zip(masks, files, strict=True)}
+        document = {
+            **summary,
+            "scores": [_shown(score, named.get((score.concern, score.region))) for score, _ in scores],
+        }
+        return await self._document(render, json.dumps(document).encode()), *files
+
+    async def _picture(self, render: Render, i: int, picture: Picture, label: str | None = None) -> ResultFile:
+        key = result_key(render.tenant_id, render.job_id, render.item + i, picture.ext)
         await self.objects.put(key, picture.data, picture.content_type)
         return ResultFile(
             key=key,
@@ -45,11 +120,36 @@ class Results:
             height=picture.height,
             size_bytes=len(picture.data),
             sha256=picture.sha256,
+            item=render.item,
+            label=label,
         )
 
-    async def _picture(self, data: bytes, work: Task) -> Picture:
-        picture = await self.pictures.check_result(data)
-        size = size_of(work)
-        if size is None or (size.width, size.height) == (picture.width, picture.height):
-            return picture
-        return await self.pictures.fit(data, size.width, size.height)
+    async def _document(self, render: Render, data: bytes) -> ResultFile:
+        key = result_key(render.tenant_id, render.job_id, render.item, "json")
+        await self.objects.put(key, data, "application/json")
+        return ResultFile(
+            key=key,
+            content_type="application/json",
+            size_bytes=len(data),
+            sha256=sha256(data).hexdigest(),
+            item=render.item,
+            label="scores",
+        )
+
+
+def _drawn(scores: Sequence[Score]) -> Iterator[Any]:
+    return (score for score in scores[:MAX_MASKS] if score.mask_url)
+
+
+def _label(score: Score) -> str:
+    return f"{score.concern}.{score.region}" if score.region else score.concern
+
+
+def _shown(score: Score, mask: ResultFile | None) -> dict[str, Any]:
+    return {
+        "concern": score.concern,
+        "region": score.region,
+        "score": score.ui,
+        "rawScore": score.raw,
+        "mask": mask.key.rpartition("/")[2] if mask else None,
+    }

@@ -9,7 +9,8 @@ from closet_messaging.unit import Begin
 from prometheus_client import Gauge
 
 from perfect_adapter.domain import errors
-from perfect_adapter.store import ledger, renders, webhooks
+from perfect_adapter.domain.doubt import TASK_MAY_TURN_UP_S
+from perfect_adapter.store import doubts, keys, ledger, leftovers, renders, webhooks
 from perfect_adapter.worker import ends
 from perfect_adapter.worker.ends import Fail
 from perfect_adapter.worker.submit import TIME_NEEDED_S
@@ -18,8 +19,6 @@ log = structlog.get_logger(__name__)
 
 EVERY_S = 2.0
 HOUSEKEEPING_EVERY_S = 300.0
-# A worker that is alive but late still writes its outcome; only then is its silence an answer.
-GRACE_S = 15.0
 LIMIT = 100
 WEBHOOK_MAY_OVERTAKE_S = 600.0
 _DAY_S = 86_400.0
@@ -32,24 +31,33 @@ WAITING = Gauge("closet_renders", "Renders that have not ended", ["state"])
 
 @dataclass(eq=False)
 class Sweeper:
-    """A step of `work_loop`. Every replica sweeps; none waits for another."""
+    """A step of `work_loop`. Every replica sweeps; none waits for another.
+
+    `grace_s`: how much longer than its lease a worker may be silent; one that is late still writes its answer, and an
+    order in doubt goes on with it. `doubted` is called when there is one.
+    """
 
     begin: Begin
     quota_window_s: float
+    grace_s: float
+    doubted: Callable[[], None]
     clock: Callable[[], float] = monotonic
     _kept_house_at: float = field(default=float("-inf"), init=False)
 
     async def step(self) -> bool:
         """End what can go on no more; was there so much that there may be more?"""
         async with self.begin() as tx:
-            lost = await renders.abandoned(tx.conn, GRACE_S, LIMIT)
-            await ends.fail(tx, [(render, Fail(errors.AMBIGUOUS)) for render in lost])
-            late = await renders.overdue(tx.conn, TIME_NEEDED_S, LIMIT)
-            await ends.fail(tx, [(render, Fail(_why_late(render.code))) for render in late])
-            await renders.drop_of_ended_jobs(tx.conn)
+            lost = await leftovers.abandoned(tx.conn, self.grace_s, LIMIT)
+            if lost:
+                await doubts.begin(tx.conn, [render.render_id for render in lost], 0)
+                tx.after_commit(self.doubted)
+            late = await leftovers.overdue(tx.conn, TIME_NEEDED_S, LIMIT)
+            usable = await keys.any_active(tx.conn) if late else True
+            await ends.fail(tx, [(render, Fail(_why_late(render.code, usable=usable))) for render in late])
+            await leftovers.drop_of_ended_jobs(tx.conn)
             counts = await renders.count(tx.conn)
         for render in lost:
-            log.error("task_is_ambiguous", render_id=render.render_id, reason="its worker is gone")
+            log.error("task_is_in_doubt", render_id=render.render_id, reason="its worker is gone")
         for state, count in counts.items():
             WAITING.labels(state).set(count)
         if self.clock() - self._kept_house_at > HOUSEKEEPING_EVERY_S:
@@ -60,10 +68,11 @@ class Sweeper:
         async with self.begin() as tx:
             await webhooks.give_up(tx.conn, WEBHOOK_MAY_OVERTAKE_S, WEBHOOKS_KEPT_S)
             await ledger.prune(tx.conn, max(CALLS_KEPT_S, 2 * self.quota_window_s))
-            await renders.forget_ended_jobs(tx.conn, ENDED_JOBS_KEPT_S)
+            await leftovers.forget_ended_jobs(tx.conn, ENDED_JOBS_KEPT_S)
+            await doubts.forget(tx.conn, 2 * TASK_MAY_TURN_UP_S)
         self._kept_house_at = self.clock()
 
 
-def _why_late(code: str | None) -> errors.Failure:
-    """What kept it waiting: the vendor was away, or the quota used up."""
-    return errors.UNAVAILABLE if code == errors.UNAVAILABLE.code else errors.SATURATED
+def _why_late(code: str | None, *, usable: bool) -> errors.Failure:
+    """What kept it waiting: the vendor was away, or no key was taken; or the quota was used up."""
+    return errors.UNAVAILABLE if code == errors.UNAVAILABLE.code or not usable else errors.SATURATED

@@ -1,39 +1,28 @@
 """`/_sandbox/`: a test's hand on the vendor. Not behind its key and quota, and not counted."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ValidationError
 
 from closet_devstack.sandbox.perfect.engine import Engine
 from closet_devstack.sandbox.perfect.faults import Fault
+from closet_devstack.sandbox.perfect.scenario import Director
 from closet_devstack.sandbox.perfect.settings import Settings
-from closet_devstack.sandbox.perfect.world import Task, World
+from closet_devstack.sandbox.perfect.stats import shown, stats
+from closet_devstack.sandbox.perfect.world import Nudge, World
 
 M = TypeVar("M", bound=BaseModel)
-
-
-class _Nudge(BaseModel):
-    """A change of the world that is no setting."""
-
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, extra="forbid")
-
-    units: int | None = None
-    """The balance."""
-    advance_s: Annotated[float, Field(ge=0)] = 0
-    """Put the vendor's clock forward."""
-    forget_task: str | None = None
-    """This task times out at once; what was charged stays charged."""
 
 
 class Control:
     """The handlers."""
 
-    def __init__(self, world: World, engine: Engine) -> None:
+    def __init__(self, world: World, engine: Engine, director: Director) -> None:
         self._world = world
         self._engine = engine
+        self._director = director
 
     def add_routes(self, app: web.Application) -> None:
         app.router.add_get("/_sandbox/ready", self.ready)
@@ -57,29 +46,28 @@ class Control:
         """As it was at its start; tasks that run are dropped."""
         await self._engine.drop()
         self._world.reset()
+        await self._director.start()
         return await self.stats(request)
 
     async def stats(self, _request: web.Request) -> web.Response:
-        return _json(self._world.stats())
+        return _json(stats(self._world))
 
     async def tasks(self, _request: web.Request) -> web.Response:
-        return _json([_shown(task) for task in self._world.tasks.values()])
+        return _json([shown(task) for task in self._world.tasks.values()])
 
     async def settings(self, _request: web.Request) -> web.Response:
         return _json(self._world.settings.model_dump(mode="json"))
 
     async def change_settings(self, request: web.Request) -> web.Response:
         """Those named in the body; the rest stay."""
-        known = self._world.settings.model_dump(by_alias=False)
-        changes = _understood(Settings, await _object(request)).model_dump(by_alias=False, exclude_unset=True)
-        self._world.settings = Settings(**{**known, **changes})
+        self._world.change(_understood(Settings, await _object(request)))
         return await self.settings(request)
 
     async def faults(self, _request: web.Request) -> web.Response:
         return _json([fault.model_dump(mode="json") for fault in self._world.faults.waiting])
 
     async def add_faults(self, request: web.Request) -> web.Response:
-        self._world.faults.waiting.append(_understood(Fault, await _object(request)))
+        self._world.faults.add([_understood(Fault, await _object(request))])
         return await self.faults(request)
 
     async def clear_faults(self, request: web.Request) -> web.Response:
@@ -87,27 +75,8 @@ class Control:
         return await self.faults(request)
 
     async def nudge(self, request: web.Request) -> web.Response:
-        nudge = _understood(_Nudge, await _object(request))
-        self._world.ahead_s += nudge.advance_s
-        if nudge.units is not None:
-            self._world.units.balance = nudge.units
-        if nudge.forget_task is not None:
-            self._world.tasks.pop(nudge.forget_task, None)
+        self._world.nudge(_understood(Nudge, await _object(request)))
         return await self.stats(request)
-
-
-def _shown(task: Task) -> dict[str, Any]:
-    return {
-        "taskId": task.id,
-        "feature": task.feature.name,
-        "status": task.status,
-        "error": task.error,
-        "options": task.order.options,
-        "looks": task.looks,
-        "unitsCharged": task.charged,
-        "createdAt": task.created_at,
-        "endedAt": task.ended_at,
-    }
 
 
 def _understood(model: type[M], document: dict[str, Any]) -> M:

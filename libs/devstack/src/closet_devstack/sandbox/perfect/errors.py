@@ -5,15 +5,19 @@ SENTENCES = {
     404: "Not Found",
     429: "Too many requests",
     500: "Internal Server Error",
+    502: "Bad Gateway",
     503: "Service Unavailable",
 }
 
 
 class Refused(Exception):
-    """A 4xx or 5xx in the vendor's envelope. Its `error_code` may be missing."""
+    """A 4xx or 5xx in the vendor's envelope, whose `error_code` may be missing; or, `as_page`, in HTML."""
 
-    def __init__(self, status: int, code: str | None = None, sentence: str | None = None) -> None:
+    def __init__(
+        self, status: int, code: str | None = None, sentence: str | None = None, *, as_page: bool = False
+    ) -> None:
         super().__init__(status, code, sentence)
+        self.as_page = as_page
         self.status = status
         self.code = code
         self.sentence = sentence or code or SENTENCES.get(status, "Error")

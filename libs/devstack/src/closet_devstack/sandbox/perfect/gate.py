@@ -1,89 +1,98 @@
 """What happens to every call of the API before and after it is carried out: faults, quota, the key, counting."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from closet_devstack.sandbox.perfect.answers import refusal
+from closet_devstack.sandbox.perfect.delivery import Sending, cut, send
 from closet_devstack.sandbox.perfect.errors import Refused
-from closet_devstack.sandbox.perfect.faults import Faults
+from closet_devstack.sandbox.perfect.faults import STEERING_HEADER, Kind, Occasion, steered
 from closet_devstack.sandbox.perfect.world import World
 
-Call = Callable[[web.Request, str], Awaitable[web.Response]]
-"""A call of the API, made with this key."""
+Call = Callable[[web.Request, Occasion], Awaitable[web.Response]]
+"""A call of the API that was let in."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+EGRESS_HEADER = "X-Sandbox-Egress"
+"""Names the address that a call is to be counted for, instead of the one that it comes from."""
 _BEARER = "Bearer "
 
 
-def guarded(world: World, operation: str, call: Call) -> Handler:
+def guarded(world: World, operation: str, call: Call, feature: str | None = None) -> Handler:
     """The call behind the gate, counted under its operation's name."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         world.calls[operation] += 1
-        response = await _answered(world, operation, call, request)
+        try:
+            occasion = Occasion(operation, _key(request), feature, steered(request.headers.get(STEERING_HEADER, "")))
+        except Refused as refused:
+            return refusal(refused)
+        response = await _answered(world, call, request, occasion)
         if response is None:
-            return _cut(request)
+            return cut(request)
         world.answers[response.status] += 1
-        return response
+        return await _delivered(world, request, response, occasion)
 
     return handle
 
 
-async def _answered(world: World, operation: str, call: Call, request: web.Request) -> web.Response | None:
+async def _answered(world: World, call: Call, request: web.Request, occasion: Occasion) -> web.Response | None:
     """The answer, or None when there shall be none."""
-    faults = world.faults
+    if world.faults.take("cut", occasion):
+        return None
     try:
-        if faults.waiting and faults.take("cut", operation):
-            return None
-        key = _admitted(world, request)
-        if faults.waiting:
-            await _refuse_if_ordered(faults, operation, lambda: call(request, key))
-        response = await call(request, key)
+        _admit(world, request, occasion.key)
+        await _refuse_if_ordered(world, occasion, lambda: call(request, occasion))
+        response = await call(request, occasion)
     except Refused as refused:
         response = refusal(refused)
-    if delay_ms := world.settings.answer_ms + _slow_ms(faults, operation):
-        await asyncio.sleep(delay_ms / 1000)
-    if faults.waiting and faults.take("lost_answer", operation):
-        return None
+    if delay_ms := world.settings.answer_ms + _ms(world, "slow_answer", occasion):
+        await world.clock.sleep(delay_ms / 1000)
+    return None if world.faults.take("lost_answer", occasion) else response
+
+
+async def _delivered(
+    world: World, request: web.Request, response: web.Response, occasion: Occasion
+) -> web.StreamResponse:
+    if world.faults.take("wrong_type", occasion):
+        response.content_type = "text/html"
+    if trickle_ms := _ms(world, "slow_body", occasion):
+        return await send(request, response, Sending(trickle_ms / 1000), world.clock)
     return response
 
 
-def _admitted(world: World, request: web.Request) -> str:
-    """The caller's key.
-
-    Raises:
-        Refused: over the quota, or no key that is good.
-    """
+def _admit(world: World, request: web.Request, key: str) -> None:
+    """Raises Refused when it is over the quota, or the key is not good."""
     settings = world.settings
-    header = request.headers.get("Authorization", "")
-    key = header.removeprefix(_BEARER) if header.startswith(_BEARER) else ""
-    parties = (f"key {key}", f"address {request.remote}")
-    if not world.quota.admit(parties, settings.quota_calls, settings.quota_window_s, world.now()):
+    address = request.headers.get(EGRESS_HEADER) or request.remote
+    per_address = settings.quota_calls if settings.quota_address_calls is None else settings.quota_address_calls
+    limits = {f"key {key}": settings.quota_calls, f"address {address}": per_address}
+    if not world.quota.admit(limits, settings.quota_window_s, world.now()):
         raise Refused(429)
     if key in settings.inactive_keys:
         raise Refused(401, "InactiveApiKey")
+    if key in settings.expired_keys:
+        raise Refused(401, "ExpiredApiKey")
     if key not in settings.api_keys:
         raise Refused(401, "InvalidApiKey")
-    return key
 
 
-async def _refuse_if_ordered(faults: Faults, operation: str, carry_out: Callable[[], Awaitable[object]]) -> None:
-    fault = faults.take("refuse", operation)
+async def _refuse_if_ordered(world: World, occasion: Occasion, carry_out: Callable[[], Awaitable[object]]) -> None:
+    as_envelope = world.faults.take("refuse", occasion)
+    fault = as_envelope or world.faults.take("html_error", occasion)
     if fault is None:
         return
     if fault.created:
         await carry_out()
-    raise Refused(fault.status, fault.code)
+    raise Refused(fault.status, fault.code, as_page=as_envelope is None)
 
 
-def _slow_ms(faults: Faults, operation: str) -> int:
-    fault = faults.take("slow_answer", operation) if faults.waiting else None
+def _key(request: web.Request) -> str:
+    header = request.headers.get("Authorization", "")
+    return header.removeprefix(_BEARER) if header.startswith(_BEARER) else ""
+
+
+def _ms(world: World, kind: Kind, occasion: Occasion) -> int:
+    fault = world.faults.take(kind, occasion)
     return fault.ms if fault else 0
-
-
-def _cut(request: web.Request) -> web.StreamResponse:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()

@@ -1,6 +1,7 @@
 """The vendor's quota: calls in a sliding window, for each key and for each address."""
 
 from collections import deque
+from collections.abc import Mapping
 
 
 class Quota:
@@ -9,14 +10,12 @@ class Quota:
     def __init__(self) -> None:
         self._calls: dict[str, deque[float]] = {}
 
-    def admit(self, parties: tuple[str, ...], limit: int, window_s: float, now: float) -> bool:
-        """Whether every party still has a call left; if so it is taken."""
-        if not limit:
-            return True
-        windows = [self._window(party, now - window_s) for party in parties]
-        if any(len(window) >= limit for window in windows):
+    def admit(self, limits: Mapping[str, int], window_s: float, now: float) -> bool:
+        """Whether every party is below its limit; if so a call of each is taken. A limit of 0 is none."""
+        windows = [(self._window(party, now - window_s), limit) for party, limit in limits.items() if limit]
+        if any(len(window) >= limit for window, limit in windows):
             return False
-        for window in windows:
+        for window, _ in windows:
             window.append(now)
         return True
 

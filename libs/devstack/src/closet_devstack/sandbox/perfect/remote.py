@@ -40,8 +40,9 @@ class Remote:
         """Put the vendor's clock forward."""
         await self._ask("POST", "nudge", {"advance_s": seconds})
 
-    async def set_units(self, units: int) -> None:
-        await self._ask("POST", "nudge", {"units": units})
+    async def set_units(self, units: int, key: str | None = None) -> None:
+        """The balance of one key, or of all."""
+        await self._ask("POST", "nudge", {"units": units, "key": key})
 
     async def forget(self, task_id: str) -> None:
         """Let a task time out."""

@@ -1,32 +1,31 @@
-"""The account's units: a balance, and a history in which a task's charge can be found by the task's id."""
+"""Units: for each key a balance, and a history in which a task's charge can be found by the task's id."""
 
-import secrets
 from dataclasses import dataclass, field
 from typing import Any
+
+from closet_devstack.sandbox.perfect.ids import large_number
 
 _SUBSCRIPTION_MS = 365 * 24 * 3600 * 1000
 
 
 @dataclass(slots=True)
-class Units:
+class Account:
     """A balance; tasks are charged when they succeed."""
 
     balance: int
-    id: int = field(default_factory=lambda: secrets.randbits(63) | 1 << 60)
+    id: int = field(default_factory=large_number)
+    charged: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
-    @property
-    def charged(self) -> int:
-        return sum(-entry["info"]["credits"][0]["amount_dec"] for entry in self.history)
-
-    def charge(self, action: str, task_id: str, amount: int, now: float) -> None:
+    def charge(self, action: str, target_id: int | str, amount: int, now: float) -> None:
         self.balance -= amount
+        self.charged += amount
         self.history.append(
             {
-                "id": secrets.randbits(63) | 1 << 60,  # beyond what a JSON number can hold everywhere
+                "id": large_number(),
                 "timestamp": int(now * 1000),
                 "action": action,
-                "target_id": task_id,
+                "target_id": target_id,
                 "info": {"credits": [{"id": self.id, "amount_dec": -amount}]},
             }
         )
@@ -41,3 +40,23 @@ class Units:
                 "expiry": int(now * 1000) + _SUBSCRIPTION_MS,
             }
         ]
+
+
+class Accounts:
+    """One for each key."""
+
+    def __init__(self, usual: int) -> None:
+        self._usual = usual
+        self.by_key: dict[str, Account] = {}
+
+    def of(self, key: str) -> Account:
+        return self.by_key.setdefault(key, Account(self._usual))
+
+    def set_balance(self, key: str, units: int) -> None:
+        self.of(key).balance = units
+
+    def set_all(self, units: int) -> None:
+        """Also of keys that are still unknown."""
+        self._usual = units
+        for account in self.by_key.values():
+            account.balance = units

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
-from closet_devstack.sandbox.perfect.features.feature import Feature, JsonObject, Order
-from closet_devstack.sandbox.perfect.features.reading import choice, flag, picture_url
-from closet_devstack.sandbox.perfect.paint import compose, encode, open_input, require_person
+from PIL import Image, ImageOps
 
+from closet_devstack.sandbox.perfect.features.feature import Feature, File, JsonObject, Made, Order, Sku
+from closet_devstack.sandbox.perfect.features.reading import choice, flag, picture
+from closet_devstack.sandbox.perfect.pictures.inputs import open_input, require_person
+from closet_devstack.sandbox.perfect.pictures.marks import jpeg, mark
+
+_SKU = Sku("AI Clothes virtual try-on", 2)
 _CATEGORIES = frozenset({"full_body", "lower_body", "upper_body", "shoes", "auto"})
 _CATEGORIES_V4 = _CATEGORIES | {"outer"}
 
@@ -20,21 +24,41 @@ _PLACES = {
 
 
 def _read(body: JsonObject, categories: frozenset[str]) -> Order:
-    urls = (picture_url(body, "src"), picture_url(body, "ref"))
+    references = (picture(body, "src"), picture(body, "ref"))
     category = choice(body, "garment_category", categories)
-    return Order(urls, {"category": category, "change_shoes": flag(body, "change_shoes", default=True)})
+    options = {"category": category, "change_shoes": flag(body, "change_shoes", default=True)}
+    return Order(references, options, _SKU.units)
 
 
-def _paint(pictures: Sequence[bytes], options: JsonObject) -> list[bytes]:
-    person, garment = open_input(pictures[0]), open_input(pictures[1], garment=True)
+def _paint(inputs: Sequence[bytes], options: JsonObject) -> Made:
+    person, garment = open_input(inputs[0]), open_input(inputs[1], "ref")
     require_person(person)
-    place = _PLACES.get(options["category"], _PLACES["upper_body"])
-    return [encode(compose(person, garment, place))]
+    result = _dressed(person, garment, _PLACES.get(options["category"], _PLACES["upper_body"]))
+    mark(result)
+    return Made((File(jpeg(result)),))
+
+
+def _dressed(person: Image.Image, garment: Image.Image, place: tuple[float, float, float, float]) -> Image.Image:
+    """The garment, without its plain background, on the person."""
+    width, height = person.size
+    left, top, right, bottom = (round(share * side) for share, side in zip(place, (width, height) * 2, strict=True))
+    cut = _without_background(garment)
+    cut = ImageOps.contain(cut, (right - left, bottom - top), Image.Resampling.BILINEAR)
+    result = person.copy()
+    result.alpha_composite(cut, (left + (right - left - cut.width) // 2, top + (bottom - top - cut.height) // 2))
+    return result
+
+
+def _without_background(garment: Image.Image) -> Image.Image:
+    """Transparent where it is white, if it was not transparent already; cropped to what is left."""
+    garment = ImageOps.contain(garment, (1024, 1024), Image.Resampling.BILINEAR)
+    if garment.getchannel("A").getextrema() == (255, 255):
+        garment.putalpha(garment.convert("L").point([255] * 240 + [0] * 16))
+    return garment.crop(garment.getchannel("A").getbbox() or (0, 0, *garment.size))
 
 
 def _generation(name: str, categories: frozenset[str]) -> Feature:
-    path, description = f"/s2s/v2.0/task/{name}", "AI Clothes virtual try-on"
-    return Feature(name, path, description, 2, lambda body: _read(body, categories), _paint)
+    return Feature(name, f"/s2s/v2.0/task/{name}", (_SKU,), lambda body: _read(body, categories), _paint)
 
 
 TRYON = (

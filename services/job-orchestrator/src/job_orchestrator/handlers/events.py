@@ -1,54 +1,33 @@
-"""What each fact does to its job."""
+"""One function per event."""
 
-from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from closet_contracts.credit import CreditDenied, CreditHeld
 from closet_contracts.envelope import Event, EventData
 from closet_contracts.generation import GenerationCancelRequested, GenerationRequested
-from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobDispatched, JobExpired, JobFailed
+from closet_contracts.job import JobAccepted
 from closet_contracts.person import PersonConsentWithdrawn
-from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded, ResultFile
+from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
 from closet_contracts.upload import UploadReady, UploadRejected
 from closet_messaging import outbox
 from closet_messaging.unit import Tx
-from prometheus_client import Histogram
 
 from job_orchestrator import store
-from job_orchestrator.domain import (
+from job_orchestrator.domain.facts import (
     AttemptFailed,
     AttemptStarted,
     AttemptSucceeded,
     CancelRequested,
-    Complete,
     ConsentWithdrawn,
     CreditsDenied,
     CreditsHeld,
-    Dispatch,
-    End,
     Fact,
     InputReady,
     InputRejected,
-    News,
-    Phase,
-    Reason,
-    apply,
 )
+from job_orchestrator.domain.job import Reason
+from job_orchestrator.handlers.advance import advance
 from job_orchestrator.store import Attempt, Row
-
-DURATION = Histogram(
-    "gen_job_duration_seconds",
-    "From a job's acceptance to its end",
-    ("type", "status"),
-    buckets=(5, 10, 30, 60, 120, 300),
-)
-
-_ENDED: dict[Phase, type[JobFailed | JobCancelled | JobExpired]] = {
-    Phase.FAILED: JobFailed,
-    Phase.CANCELLED: JobCancelled,
-    Phase.EXPIRED: JobExpired,
-}
 
 
 class UnknownJob(LookupError):
@@ -71,6 +50,7 @@ async def accept_job(max_attempts: int, tx: Tx, event: Event[GenerationRequested
         work=data.work,
         inputs=data.inputs,
         price=data.price,
+        quote_id=data.quote_id,
         deadline=data.deadline,
     )
     outbox.add(tx, accepted, tenant=row.tenant_id, cause=event)
@@ -116,24 +96,27 @@ async def credits_denied(tx: Tx, event: Event[CreditDenied]) -> None:
 async def attempt_started(tx: Tx, event: Event[RenderStarted]) -> None:
     """The vendor took the task."""
     data = event.data
-    await _take(tx, event, data.job_id, AttemptStarted(data.attempt))
-    started = Attempt(data.job_id, data.attempt, started_at=event.time, vendor_task_id=data.vendor_task_id)
+    await _take(tx, event, data.job_id, AttemptStarted(data.item, data.attempt))
+    started = Attempt(data.job_id, data.item, data.attempt, started_at=event.time, vendor_task_id=data.vendor_task_id)
     store.note_attempt(tx, started)
 
 
 async def attempt_succeeded(tx: Tx, event: Event[RenderSucceeded]) -> None:
-    """The pictures are there; of a job that has ended otherwise, they are only noted."""
+    """An item's results are there; of a job that has ended otherwise, the attempt is only noted."""
     data = event.data
     row = await _locked(tx, event, data.job_id)
     _note_end(tx, event, "succeeded")
-    advance(tx, row, AttemptSucceeded(data.attempt, data.vendor_ms), event, results=data.results)
+    if row.job.awaits(data.item, data.attempt):
+        row.results[str(data.item)] = [result.model_dump(mode="json") for result in data.results]
+    advance(tx, row, AttemptSucceeded(data.item, data.attempt, data.vendor_ms), event)
 
 
 async def attempt_failed(tx: Tx, event: Event[RenderFailed]) -> None:
-    """The attempt gave no picture."""
+    """The attempt gave no result."""
     data = event.data
-    reason = Reason(data.code, data.message)
-    await _take(tx, event, data.job_id, AttemptFailed(data.attempt, data.vendor_ms, reason, data.retryable))
+    reason = Reason(data.code, data.message, data.tip)
+    failed = AttemptFailed(data.item, data.attempt, data.vendor_ms, reason, data.retryable)
+    await _take(tx, event, data.job_id, failed)
     _note_end(tx, event, data.code, data.vendor_code)
 
 
@@ -152,6 +135,7 @@ def _note_end(tx: Tx, event: Event[Any], outcome: str, vendor_code: str | None =
     data: RenderSucceeded | RenderFailed = event.data
     ended = Attempt(
         data.job_id,
+        data.item,
         data.attempt,
         ended_at=event.time,
         outcome=outcome,
@@ -160,67 +144,3 @@ def _note_end(tx: Tx, event: Event[Any], outcome: str, vendor_code: str | None =
         vendor_ms=data.vendor_ms,
     )
     store.note_attempt(tx, ended)
-
-
-def advance(tx: Tx, row: Row, fact: Fact, cause: Event[Any] | None, *, results: tuple[ResultFile, ...] = ()) -> None:
-    """Let `fact` happen to the locked job: write what changed, tell what is to be told."""
-    after, news = apply(row.job, fact)
-    if after is row.job:
-        return
-    row.job = after
-    if isinstance(news, End):
-        row.reason = news.reason
-    store.save(tx, row)
-    if news:
-        _tell(tx, row, news, cause, results)
-
-
-def _tell(tx: Tx, row: Row, news: News, cause: Event[Any] | None, results: tuple[ResultFile, ...]) -> None:
-    match news:
-        case Dispatch(attempt):
-            store.note_attempt(tx, Attempt(row.job_id, attempt, dispatched_at=datetime.now(UTC)))
-            data: EventData = _dispatched(row)
-        case Complete():
-            data = _completed(row, results)
-        case End(phase, reason):
-            data = _ENDED[phase](
-                job_id=row.job_id,
-                user_id=row.user_id,
-                version=row.job.version,
-                code=reason.code,
-                message=reason.message,
-                attempts=row.job.attempt,
-            )
-    outbox.add(tx, data, tenant=row.tenant_id, cause=cause)
-    if not isinstance(news, Dispatch):
-        lasted = (datetime.now(UTC) - row.accepted_at).total_seconds()
-        tx.after_commit(partial(DURATION.labels(row.kind, row.job.phase.value).observe, lasted))
-
-
-def _dispatched(row: Row) -> JobDispatched:
-    inputs = [{"role": part["role"], "asset": row.assets[part["uploadId"]]} for part in row.request["inputs"]]
-    return JobDispatched.model_validate(
-        {
-            "job_id": row.job_id,
-            "user_id": row.user_id,
-            "version": row.job.version,
-            "attempt": row.job.attempt,
-            "work": row.request["work"],
-            "inputs": inputs,
-            "priority": row.request["priority"],
-            "deadline": row.deadline,
-        }
-    )
-
-
-def _completed(row: Row, results: tuple[ResultFile, ...]) -> JobCompleted:
-    return JobCompleted(
-        job_id=row.job_id,
-        user_id=row.user_id,
-        version=row.job.version,
-        kind=row.kind,
-        results=results,
-        attempts=row.job.attempt,
-        credits=row.request["price"]["credits"],
-        vendor_ms=row.job.vendor_ms,
-    )

@@ -1,0 +1,1 @@
+"""Pictures made by drawing instead of by a model, plainly marked."""

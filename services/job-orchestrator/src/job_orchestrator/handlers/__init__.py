@@ -1,0 +1,1 @@
+"""What each fact does to its job, and what is told of that."""

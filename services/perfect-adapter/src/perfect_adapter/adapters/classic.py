@@ -1,0 +1,64 @@
+"""The classic profile of the vendor: a picture is made while the call waits, and comes in the answer.
+
+It can do less than v2.x: no history to find a lost order in, no task to look at, no scores of skin. Nothing of it is
+repeated.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from closet_contracts.work import Task
+from prometheus_client import Gauge
+
+from perfect_adapter.adapters.calls import Answer, Caller, Request, number, rows, text
+from perfect_adapter.domain.bodies import References
+from perfect_adapter.domain.features import Feature
+from perfect_adapter.domain.keys import Key
+from perfect_adapter.ports import Finished, Submission
+
+log = structlog.get_logger(__name__)
+
+UNITS = Gauge("closet_vendor_classic_units", "What the classic profile says is left of an account", ["key"])
+
+_LEFT = ("x-credit-remaining", "x-credits-remaining", "x-api-credit")
+
+
+class Classic:
+    """Orders pictures by the classic profile."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def create(self, key: Key, feature: Feature, task: Task, refs: References) -> Submission:
+        """Have the task carried out, once."""
+        answer = await self._caller.call(key, Request("POST", feature.path, feature.path, feature.body(task, refs)))
+        if not isinstance(answer, Answer):
+            return answer
+        _note_units(key, answer)
+        pictures = _pictures(answer.document) if answer.ok else ()
+        return Finished(pictures) if pictures else answer.not_done("without a picture")
+
+
+def _pictures(document: Mapping[str, Any]) -> tuple[bytes | str, ...]:
+    """One of `image_base64`, `image_url`, or `images: [{base64}|{url}]`."""
+    named = [{"base64": document.get("image_base64"), "url": document.get("image_url")}]
+    found = [_picture(each) for each in (*named, *rows(document, "images"))]
+    return tuple(each for each in found if each)
+
+
+def _picture(each: Mapping[str, Any]) -> bytes | str | None:
+    if encoded := text(each.get("base64")):
+        try:
+            return base64.b64decode(encoded.partition(",")[2] if encoded.startswith("data:") else encoded)
+        except binascii.Error:
+            log.warning("vendor_answer_unreadable", part="base64")
+    return text(each.get("url"))
+
+
+def _note_units(key: Key, answer: Answer) -> None:
+    left = next((number(answer.headers[name]) for name in _LEFT if name in answer.headers), None)
+    if left is not None:
+        UNITS.labels(key.name).set(left)

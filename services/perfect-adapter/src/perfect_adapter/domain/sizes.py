@@ -1,0 +1,25 @@
+"""From the size that was asked for to one that the vendor makes; what comes is cut to the former."""
+
+import math
+from collections.abc import Sequence
+
+Pixels = tuple[int, int]
+
+_SIDE_MIN, _SIDE_MAX, _SIDE_STEP = 512, 2048, 16
+
+
+def nearest(width: int, height: int, offered: Sequence[Pixels]) -> Pixels:
+    """The offered size whose shape is most like the one asked for: least of the picture is cut away."""
+    return min(offered, key=lambda size: abs(math.log(size[0] / size[1]) - math.log(width / height)))
+
+
+def within_bounds(width: int, height: int) -> Pixels:
+    """The same shape with each side from 512 to 2048 and a multiple of 16, as nearly as that goes."""
+    scale = max(1.0, _SIDE_MIN / min(width, height))
+    scale = min(scale, _SIDE_MAX / max(width, height))
+    return _side(width * scale), _side(height * scale)
+
+
+def _side(length: float) -> int:
+    stepped = round(length / _SIDE_STEP) * _SIDE_STEP
+    return min(max(stepped, _SIDE_MIN), _SIDE_MAX)

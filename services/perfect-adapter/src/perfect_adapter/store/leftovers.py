@@ -1,0 +1,59 @@
+"""Renders that can go on no more: their worker died, their deadline passed, their job ended."""
+
+from collections.abc import Sequence
+
+from closet_messaging.unit import Connection
+
+from perfect_adapter.store.render import COLUMNS, Render, render_of
+
+
+async def abandoned(conn: Connection, grace_s: float, limit: int) -> list[Render]:
+    """Lock submissions whose worker is gone: nobody knows whether their task exists."""
+    rows = await conn.fetch(
+        f"""
+        SELECT {COLUMNS} FROM renders
+        WHERE state IN ('submitting', 'doubtful', 'running') AND state = 'submitting'
+            AND due_at < now() - make_interval(secs => $1)
+        ORDER BY render_id LIMIT $2 FOR UPDATE SKIP LOCKED
+        """,  # noqa: S608 a literal
+        grace_s,
+        limit,
+    )
+    return [render_of(row) for row in rows]
+
+
+async def overdue(conn: Connection, time_needed_s: float, limit: int) -> list[Render]:
+    """Lock those that could not be submitted in time."""
+    rows = await conn.fetch(
+        f"""
+        SELECT {COLUMNS} FROM renders WHERE state = 'waiting' AND deadline <= now() + make_interval(secs => $1)
+        ORDER BY render_id LIMIT $2 FOR UPDATE SKIP LOCKED
+        """,  # noqa: S608 a literal
+        time_needed_s,
+        limit,
+    )
+    return [render_of(row) for row in rows]
+
+
+# One for each partial index: a condition that spans both would have every render there ever was read, every time.
+DROPS_OF_ENDED_JOBS: Sequence[str] = tuple(
+    f"""
+    UPDATE renders SET state = 'dropped', lease = NULL, ended_at = now()
+    WHERE render_id = ANY(ARRAY(
+        SELECT render_id FROM renders JOIN ended_jobs USING (job_id)
+        WHERE {open_ones} FOR UPDATE OF renders SKIP LOCKED
+    ))
+    """  # noqa: S608 literals
+    for open_ones in ("state = 'waiting'", "state IN ('submitting', 'doubtful', 'running') AND state = 'running'")
+)
+
+
+async def drop_of_ended_jobs(conn: Connection) -> None:
+    """Drop what was dispatched after its job's end, or was being submitted when it came."""
+    for statement in DROPS_OF_ENDED_JOBS:
+        await conn.execute(statement)
+
+
+async def forget_ended_jobs(conn: Connection, older_than_s: float) -> None:
+    """Forget the ends of jobs of which no event can come any more."""
+    await conn.execute("DELETE FROM ended_jobs WHERE ended_at < now() - make_interval(secs => $1)", older_than_s)

@@ -1,0 +1,106 @@
+"""The waiting room: fair between tenants, urgent first, nobody starves; against a model that knows only the rules."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+from perfect_adapter.domain.room import QUANTUM, Room, Rules, Share, Waiting, forget_absent
+
+RULES = Rules(aged_s=1000.0)
+LIVE, INTERACTIVE, BATCH = 0, 1, 2
+
+
+def queue(tenant: str, count: int, rank: int = INTERACTIVE, units: int = 2, age_s: float = 10.0) -> list[Waiting]:
+    return [Waiting(f"{tenant}-{rank}-{n}", tenant, rank, units, age_s - n / 1000) for n in range(count)]
+
+
+def room(*queues: list[Waiting], shares: dict[str, Share] | None = None, slots: int = 0) -> Room:
+    return Room([one for each in queues for one in each], shares or {}, {}, slots)
+
+
+def drain(one: Room, rules: Rules = RULES, at_once: int = 1) -> list[Waiting]:
+    """Everything, in the order in which it is submitted."""
+    order: list[Waiting] = []
+    while one.waiting:
+        chosen = one.choose(at_once, rules)
+        order += chosen
+        one.waiting = [each for each in one.waiting if each not in chosen]
+        one.shares = forget_absent(one.shares, (each.tenant for each in one.waiting))
+    return order
+
+
+def test_a_flood_costs_the_others_nothing_but_their_turn() -> None:
+    order = drain(room(queue("flood", 1000), *(queue(f"t{n}", 10) for n in range(9))))
+    last = max(place for place, one in enumerate(order) if one.tenant != "flood")
+    assert last < 10 * 10 + 10, "ten tenants in turn: the nine are through after ten rounds"
+
+
+def test_a_tenants_own_are_submitted_in_their_order() -> None:
+    order = [one.render_id for one in drain(room(queue("a", 20), queue("b", 20))) if one.tenant == "a"]
+    assert order == [f"a-1-{n}" for n in range(20)]
+
+
+def test_weights_and_units_decide_the_shares() -> None:
+    dear = queue("dear", 100, units=12)
+    order = drain(room(dear, queue("cheap", 600), queue("heavy", 600)), Rules(1000, {"heavy": 3}))
+    units = Counter[str]()
+    for one in order[:400]:
+        units[one.tenant] += one.units
+    assert abs(units["dear"] / units["cheap"] - 1) < 0.15
+    assert abs(units["heavy"] / units["cheap"] - 3) < 0.3
+
+
+def test_a_kiosk_overtakes_a_full_room_within_two_slots() -> None:
+    for slots in range(2):
+        full = room(queue("a", 200, age_s=5000), queue("b", 200, BATCH, age_s=9000), queue("k", 1, LIVE), slots=slots)
+        assert "k" in {one.tenant for one in full.choose(2, RULES)}
+
+
+def test_nothing_starves_behind_an_endless_stream_of_urgent_work() -> None:
+    busy = room(queue("kiosk", 500, LIVE), queue("old", 5, BATCH, age_s=2000))
+    assert Counter(one.tenant for one in busy.choose(10, RULES)) == {"kiosk": 5, "old": 5}
+
+
+def test_a_tenant_at_its_cap_is_passed_over() -> None:
+    capped = room(queue("a", 5), queue("b", 5))
+    capped.in_flight = {"a": 2}
+    chosen = capped.choose(10, Rules(1000, cap=3))
+    assert Counter(one.tenant for one in chosen) == {"a": 1, "b": 3}
+
+
+def test_an_empty_room_gives_nothing() -> None:
+    assert room().choose(3, RULES) == []
+
+
+tasks = st.lists(
+    st.tuples(st.sampled_from("abcd"), st.sampled_from([0, 1, 2]), st.integers(1, 12), st.floats(0, 3000)), max_size=60
+)
+
+
+@given(tasks, st.integers(1, 7), st.dictionaries(st.sampled_from("abcd"), st.integers(1, 4)))
+def test_everything_is_chosen_once_and_no_class_is_passed_over(
+    asked: list[tuple[str, int, int, float]], at_once: int, weights: dict[str, int]
+) -> None:
+    waiting = [Waiting(f"{n}", tenant, rank, units, age) for n, (tenant, rank, units, age) in enumerate(asked)]
+    rules = Rules(1000.0, weights)
+    one = room(waiting)
+    left = list(waiting)
+    for slot, chosen in enumerate(drain(one, rules, at_once)):
+        assert chosen in left
+        highest = min(each.rank for each in left)
+        aged = [each for each in left if each.age_s >= rules.aged_s]
+        assert chosen.rank == highest or (slot % 2 and chosen in aged)
+        same = [each for each in left if (each.tenant, each.rank) == (chosen.tenant, chosen.rank)]
+        assert chosen.age_s == max(each.age_s for each in same)
+        left.remove(chosen)
+    assert left == []
+
+
+@given(st.lists(st.integers(1, 12), min_size=2, max_size=5), st.integers(30, 120))
+def test_shares_in_units_stay_close(units: list[int], slots: int) -> None:
+    """Deficit round robin: between tenants with work, what each has used differs by less than a turn and a task."""
+    one = room(*(queue(f"t{n}", slots, units=each) for n, each in enumerate(units)))
+    used = Counter({f"t{n}": 0 for n in range(len(units))})
+    for chosen in one.choose(slots, RULES):
+        used[chosen.tenant] += chosen.units
+    assert max(used.values()) - min(used.values()) <= 2 * (QUANTUM + max(units))
