@@ -16,7 +16,7 @@ import kiosk_gateway.subscriptions
 import perfect_adapter.subscriptions
 import upload_signer.subscriptions
 from aiohttp import web
-from billing_meter.store import PriceBooks
+from billing_meter.store.prices import PriceBooks
 from closet_chassis.batching import Batcher
 from closet_chassis.lanes import Claimed
 from closet_chassis.postgres import Pool, close_pool, create_pool

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from billing_meter.domain import Grant
-from billing_meter.handlers import grant_credits, publish_prices
+from billing_meter.domain.movements import Receipt, wallet_of
+from billing_meter.handlers.receipts import publish_prices, receive_credits
 from closet_contracts.generation import Input
 from closet_contracts.nouns import Service
 from closet_contracts.work import Role, TryOn
@@ -156,7 +156,8 @@ class Shoppers:
         """After the requests: the gateway, which refuses whom it knows to be broke, has heard of no balance yet."""
         async with self.house.transaction(Service.BILLING_METER) as tx:
             for tenant, credits in CREDITS.items():
-                await grant_credits(tx, Grant(tenant, credits, f"receipt-{tenant}", "chaos"))
+                receipt = Receipt("grant", f"receipt:{tenant}", tenant, wallet_of(tenant), credits, "chaos")
+                await receive_credits(tx, receipt)
 
     async def _think_again(self) -> None:
         await self._cancel(Story.CANCELS)

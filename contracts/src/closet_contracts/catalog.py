@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from closet_contracts.credit import (
     CreditBalanceChanged,
+    CreditBalanceLow,
     CreditCaptured,
     CreditDenied,
     CreditHeld,
@@ -21,7 +22,17 @@ from closet_contracts.model import Model
 from closet_contracts.nouns import OWNERS, Service, noun_of
 from closet_contracts.person import PersonConsentGiven, PersonConsentWithdrawn
 from closet_contracts.render import RenderCapacityChanged, RenderFailed, RenderStarted, RenderSucceeded
-from closet_contracts.rpc import ListTemplates, QuotePrice, ReadLedger, Request, SignGet, SignPut
+from closet_contracts.rpc import (
+    ListTemplates,
+    QuotePrice,
+    ReadLedger,
+    ReadStatement,
+    ReadSubscription,
+    Reconcile,
+    Request,
+    SignGet,
+    SignPut,
+)
 from closet_contracts.upload import UploadReady, UploadRejected
 
 _S, _O, _P, _B, _G = Service
@@ -42,10 +53,11 @@ EVENTS: dict[type[EventData], frozenset[Service]] = {
     CreditCaptured: frozenset({_G}),
     CreditReleased: frozenset({_G}),
     CreditBalanceChanged: frozenset({_G}),
+    CreditBalanceLow: frozenset(),
     CreditPricesPublished: frozenset({_G}),
     RenderStarted: frozenset({_O, _G}),
-    RenderSucceeded: frozenset({_O, _G}),
-    RenderFailed: frozenset({_O, _G}),
+    RenderSucceeded: frozenset({_O, _B, _G}),
+    RenderFailed: frozenset({_O, _B, _G}),
     RenderCapacityChanged: frozenset({_G}),
     PersonConsentGiven: frozenset(),
     PersonConsentWithdrawn: frozenset({_O}),
@@ -61,6 +73,9 @@ REQUESTS: dict[type[Request[Model]], frozenset[str]] = {
     QuotePrice: frozenset({_G}),
     ListTemplates: frozenset({_G}),
     ReadLedger: frozenset({OPERATOR}),
+    ReadStatement: frozenset({_G, OPERATOR}),
+    ReadSubscription: frozenset({_G, OPERATOR}),
+    Reconcile: frozenset({OPERATOR}),
 }
 """Request -> those who may ask it; the service in its subject answers."""
 

@@ -1,27 +1,45 @@
 """Credits: prices, holds and balances. Owned by billing-meter. Whole credits and whole cents, never floats."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from closet_contracts.envelope import EventData
-from closet_contracts.ids import JobId
+from closet_contracts.ids import JobId, TenantId
 from closet_contracts.model import Model
 
 Kind = Literal["tryon", "text2img", "edit", "hairstyle", "skin-analysis", "batch"]
 Credits = Annotated[int, Field(ge=0)]
+PriceList = dict[Kind, Annotated[int, Field(gt=0)]]
 
 
 class PriceBook(Model):
-    """One version of the prices; what an estimate quotes and a hold takes comes from the same book."""
+    """One version of the prices; what an estimate quotes and a hold takes comes from the same book.
+
+    `overrides` are tenants' own prices, of the kinds for which they have one.
+    """
 
     version: str
-    credits: dict[Kind, Annotated[int, Field(gt=0)]]
+    credits: PriceList
+    overrides: dict[TenantId, PriceList] = Field(default_factory=dict)
     high_resolution_above_pixels: Annotated[int, Field(gt=0)] = 1024 * 1024
     high_resolution_percent: Annotated[int, Field(ge=100)] = 150
     usd_cents_per_credit: Annotated[int, Field(gt=0)] = 10
     max_variants: Annotated[int, Field(gt=0)] = 8
+
+    def of(self, tenant: str) -> Self:
+        """The book as it is for that tenant; `price` takes it."""
+        own = self.overrides.get(tenant)
+        return self.model_copy(update={"credits": {**self.credits, **own}}) if own else self
+
+
+class Plan(Model):
+    """What a subscription gives: credits with each period that is paid, and rights."""
+
+    name: str
+    credits: Annotated[int, Field(gt=0)]
+    entitlements: tuple[str, ...] = ()
 
 
 class Chargeable(Model):
@@ -83,7 +101,10 @@ class CreditHeld(_OfJob):
 
 
 class CreditDenied(_OfJob):
-    """The job's price could not be set aside; `code` is `insufficient_credits` or `price_changed`."""
+    """The job's price could not be set aside; `code` says why.
+
+    It is `insufficient_credits`, `price_changed`, `quote_invalid` or `payment_overdue`.
+    """
 
     TYPE: ClassVar[str] = "closet.credit.denied.v1"
     account_id: str
@@ -119,6 +140,18 @@ class CreditBalanceChanged(EventData):
     held: Credits
     available: Credits
     version: Annotated[int, Field(ge=1)]
+
+    def aggregate(self) -> str:
+        return f"accounts/{self.account_id}"
+
+
+class CreditBalanceLow(EventData):
+    """What an account may spend fell below a threshold; told again only after credits came in and lifted it above."""
+
+    TYPE: ClassVar[str] = "closet.credit.balance_low.v1"
+    account_id: str
+    available: Credits
+    threshold: Annotated[int, Field(gt=0)]
 
     def aggregate(self) -> str:
         return f"accounts/{self.account_id}"

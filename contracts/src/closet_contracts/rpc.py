@@ -1,11 +1,11 @@
 """Questions that one service asks another over NATS; facts travel as events, never here."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field
 
-from closet_contracts.credit import Chargeable, Price
+from closet_contracts.credit import Chargeable, Plan, Price
 from closet_contracts.ids import TenantId, UploadId, UserId
 from closet_contracts.model import Model
 
@@ -132,6 +132,91 @@ class ReadLedger(Request[LedgerPage]):
     REPLY: ClassVar[type[Model]] = LedgerPage
     account_id: str
     limit: Annotated[int, Field(ge=1, le=500)] = 50
+
+
+class StatementLine(Model):
+    """A transaction that changed a balance, and what it leads back to."""
+
+    at: datetime
+    transaction_id: str
+    kind: str
+    cause: str
+    amount: int
+    balance_after: int
+    reason: str | None = None
+    actor: str | None = None
+    job_id: str | None = None
+    renders: tuple[str, ...] = ()
+    trace_id: str | None = None
+
+
+class Statement(Model):
+    """A wallet's balance over a period: what it was, each change, what it is then. `next_after` leads to more lines."""
+
+    account_id: str
+    since: datetime
+    until: datetime
+    opening: int
+    closing: int
+    lines: tuple[StatementLine, ...]
+    next_after: str | None = None
+
+
+class ReadStatement(Request[Statement]):
+    """What changed this tenant's or device's balance in a period?"""
+
+    SUBJECT: ClassVar[str] = "closet.rpc.billing-meter.read_statement.v1"
+    REPLY: ClassVar[type[Model]] = Statement
+    account_id: str
+    since: datetime
+    until: datetime
+    after: str | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 500
+
+
+class Difference(Model):
+    """Something of which two records say different things. `id` is a job's, a usage's, a customer's or an account's."""
+
+    kind: str
+    id: str
+    tenant_id: str | None = None
+    expected: int | None = None
+    found: int | None = None
+
+
+class Reconciliation(Model):
+    """What was compared, by name, and everything that differs."""
+
+    day: date
+    at: datetime
+    compared: dict[str, int]
+    differences: tuple[Difference, ...]
+
+
+class Reconcile(Request[Reconciliation]):
+    """Do the day's captures, jobs, renders and Stripe's meter agree?"""
+
+    SUBJECT: ClassVar[str] = "closet.rpc.billing-meter.reconcile.v1"
+    REPLY: ClassVar[type[Model]] = Reconciliation
+    day: date
+
+
+class SubscriptionState(Model):
+    """What a tenant has subscribed to. `dunning` is `current`, `overdue` or `suspended`."""
+
+    tenant_id: str
+    status: str | None
+    plan: Plan | None
+    dunning: str
+    suspended_from: datetime | None = None
+
+
+class ReadSubscription(Request[SubscriptionState]):
+    """What has this tenant subscribed to, and is it paid for?"""
+
+    SUBJECT: ClassVar[str] = "closet.rpc.billing-meter.read_subscription.v1"
+    REPLY: ClassVar[type[Model]] = SubscriptionState
+    tenant_id: TenantId
 
 
 class RpcFault(Model):

@@ -1,11 +1,21 @@
-"""`closet dlq` and `closet ledger` on a real bus."""
+"""The operator's commands on a real bus."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
 from closet_contracts.nouns import Service
-from closet_contracts.rpc import LedgerLine, LedgerPage, ReadLedger
+from closet_contracts.rpc import (
+    Difference,
+    LedgerLine,
+    LedgerPage,
+    ReadLedger,
+    ReadStatement,
+    Reconcile,
+    Reconciliation,
+    Statement,
+    StatementLine,
+)
 from closet_devstack.parts import Nats
 from closet_messaging import deadletters, rpc
 from closet_messaging.deadletters import DeadLetter
@@ -133,6 +143,70 @@ async def test_a_ledger_that_nobody_answers_for_is_code_1(run: Closet) -> None:
     ran = await run("ledger", "tenant:demo")
     assert (ran.code, ran.out) == (1, "")
     assert "Traceback" not in ran.err
+
+
+async def test_differences_of_a_day_are_listed_and_are_code_1(run: Closet, operator: Connection) -> None:
+    async def compare(request: Reconcile) -> Reconciliation:
+        found = Difference(kind="capture_differs", id="job_1", tenant_id="demo", expected=5, found=4)
+        differences = (found,) if request.day.day == 2 else ()
+        return Reconciliation(day=request.day, at=AT, compared={"captured": 7}, differences=differences)
+
+    async with rpc.serve(operator, Service.BILLING_METER, {Reconcile: compare}):
+        wrong, json, sound = (
+            await run("reconcile", "--day", "2026-01-02"),
+            await run("reconcile", "--day", "2026-01-02", "--json"),
+            await run("reconcile", "--day", "2026-01-03"),
+        )
+    assert (wrong.code, json.code, sound.code) == (1, 1, 0)
+    assert wrong.out.splitlines()[1].split() == ["capture_differs", "demo", "5", "4", "job_1"]
+    assert json.json["differences"][0]["id"] == "job_1"
+    assert "7 captured; 0 differences" in sound.err
+
+
+@pytest.fixture
+async def statements(operator: Connection) -> AsyncIterator[None]:
+    """Two pages of one line each."""
+
+    async def read(request: ReadStatement) -> Statement:
+        nth = int(request.after or 0) + 1
+        line = StatementLine(
+            at=AT,
+            transaction_id=str(nth),
+            kind="capture",
+            cause="job_1",
+            amount=-5,
+            balance_after=100 - 5 * nth,
+            job_id="job_1",
+            renders=("job_1.0.1",),
+            trace_id="4bf9",
+            reason="=cmd|<b>",
+        )
+        return Statement(
+            account_id=request.account_id,
+            since=request.since,
+            until=request.until,
+            opening=100,
+            closing=90,
+            lines=(line,),
+            next_after="1" if nth == 1 else None,
+        )
+
+    async with rpc.serve(operator, Service.BILLING_METER, {ReadStatement: read}):
+        yield
+
+
+@pytest.mark.usefixtures("statements")
+async def test_a_statement_is_written_whole_in_three_forms(run: Closet) -> None:
+    asked = ("statement", "tenant:demo", "--since", "2026-01-01", "--until", "2026-02-01")
+    json, csv, html = await run(*asked), await run(*asked, "-f", "csv"), await run(*asked, "-f", "html")
+    assert [line["balanceAfter"] for line in json.json["lines"]] == [95, 90]
+    rows = csv.out.splitlines()
+    assert rows[1] == "2026-01-01T00:00:00+00:00,,opening,,,100"
+    assert rows[2].endswith(",1,capture,job_1,-5,95,job_1,job_1.0.1,4bf9,,'=cmd|<b>")
+    assert rows[4] == "2026-02-01T00:00:00+00:00,,closing,,,90"
+    assert "<td>90</td><td>job_1</td><td>job_1.0.1</td><td>4bf9</td>" in html.out
+    assert "&lt;b&gt;" in html.out
+    assert "<b>90</b>" in html.out
 
 
 async def test_who_is_not_let_in_is_told_without_the_password(nats_server: Nats) -> None:

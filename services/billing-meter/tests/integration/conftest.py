@@ -1,31 +1,45 @@
 """The service's parts on a real database, and the whole service on a real bus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
+from billing_meter.adapters.signatures import Mailbox
+from billing_meter.adapters.stripe import Stripe
 from billing_meter.app import build
-from billing_meter.domain import Grant
-from billing_meter.handlers import grant_credits
+from billing_meter.domain.movements import Receipt, wallet_of
+from billing_meter.handlers.receipts import receive_credits
+from billing_meter.handlers.stripe import Terms
+from billing_meter.http import PATH, add_routes
 from billing_meter.settings import Settings
-from billing_meter.store import PriceBooks
+from billing_meter.store.prices import PriceBooks
 from billing_meter.subscriptions import subscriptions
+from billing_meter.worker.actions import Desk
+from billing_meter.worker.clerk import Clerk
 from closet_chassis.background import Background
+from closet_chassis.http import make_http_app
 from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import Pool, close_pool, create_pool
 from closet_chassis.readiness import Readiness
 from closet_contracts.codec import decode, encode
-from closet_contracts.credit import CreditBalanceChanged, Price
+from closet_contracts.credit import CreditBalanceChanged, Plan, Price
 from closet_contracts.envelope import Event, EventData, new_event
 from closet_contracts.generation import Input
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobExpired, JobFailed
-from closet_contracts.work import Role, Size, TryOn
+from closet_contracts.work import Role, Size, TryOn, Work
+from closet_devstack.sandbox.stripe.remote import Remote
+from closet_devstack.servers.stripe import StripeServer
+from closet_devstack.testing import eventually
 from closet_messaging.connection import connect, drain
 from closet_messaging.handling import handle
 from closet_messaging.unit import OutboxRow, transaction
@@ -43,6 +57,8 @@ class Job:
     credits: int = 5
     book: str = "2026-01"
     size: Size | None = None
+    work: Work | None = None
+    quote_id: str | None = None
     job_id: str = field(default_factory=lambda: new_id("job"))
     deadline: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(minutes=15))
 
@@ -51,14 +67,15 @@ class Job:
             job_id=self.job_id,
             user_id="u-1",
             version=1,
-            work=TryOn(size=self.size),
+            work=self.work or TryOn(size=self.size),
             inputs=(Input(role=Role.PERSON, upload_id=new_id("upl")),),
             price=Price(credits=self.credits, usd_cents=self.credits * 10, book_version=self.book),
+            quote_id=self.quote_id,
             deadline=self.deadline,
         )
         return self._event(data)
 
-    def completed(self) -> Event[Any]:
+    def completed(self, credits: int | None = None) -> Event[Any]:
         return self._event(
             JobCompleted(
                 job_id=self.job_id,
@@ -67,7 +84,7 @@ class Job:
                 kind="tryon",
                 results=(),
                 attempts=1,
-                credits=self.credits,
+                credits=self.credits if credits is None else credits,
                 vendor_ms=1,
             )
         )
@@ -98,8 +115,9 @@ class Counter:
 
     async def grant(self, credits: int, tenant: str = "acme", receipt: str | None = None) -> str:
         async with transaction(self.pool, self) as tx:
-            grant = Grant(tenant, credits, receipt or new_id("receipt"), "a test", "to be spent")
-            return (await grant_credits(tx, grant)).outcome
+            cause = f"receipt:{receipt or new_id('receipt')}"
+            grant = Receipt("grant", cause, tenant, wallet_of(tenant), credits, "a test", "to be spent")
+            return (await receive_credits(tx, grant)).outcome
 
     def said(self, job: Job) -> list[str]:
         """The facts told about a job's credits."""
@@ -112,7 +130,7 @@ class Counter:
     async def stands(self, tenant: str = "acme") -> tuple[int, int]:
         """Balance, and what is held of it; the books are checked by the way."""
         await self.audit()
-        row = await self.pool.fetchrow("SELECT balance, held FROM balances WHERE tenant_id = $1", tenant)
+        row = await self.pool.fetchrow("SELECT balance, held FROM balances WHERE account_id = $1", wallet_of(tenant))
         return (row["balance"], row["held"]) if row else (0, 0)
 
     async def audit(self) -> None:
@@ -122,11 +140,14 @@ class Counter:
         odd = "SELECT transaction_id FROM entries GROUP BY transaction_id HAVING sum(amount) <> 0 OR count(*) < 2"
         assert await self.pool.fetch(odd) == []
         held = "SELECT coalesce(sum(credits), 0) FROM holds WHERE state = 'held'"
-        assert await self.pool.fetchval(held) == await self.pool.fetchval("SELECT coalesce(sum(held), 0) FROM balances")
+        assert await self.pool.fetchval(held) == await self.pool.fetchval(
+            "SELECT coalesce(sum(held - promised), 0) FROM balances"
+        )
 
 
 def settings(database_url: str, nats_url: str) -> Settings:
-    return Settings(database_url=database_url, nats_url=nats_url)
+    """With a key of Stripe's, so that what is captured is metered for those tenants that are."""
+    return Settings(database_url=database_url, nats_url=nats_url, stripe_key="sk_test_nobodys")
 
 
 @pytest.fixture
@@ -152,6 +173,11 @@ def counter(pool: Pool) -> Counter:
 
 
 @pytest.fixture
+def new_counter() -> type[Counter]:
+    return Counter
+
+
+@pytest.fixture
 async def replica(
     database_url: str, nats_url: Callable[[str], str]
 ) -> AsyncIterator[Callable[[], Awaitable[Process[Settings]]]]:
@@ -168,6 +194,67 @@ async def replica(
             return process
 
         yield start
+
+
+@dataclass
+class Office:
+    """The service's dealings with Stripe, done when a test says so; Stripe's webhooks come to `url`."""
+
+    counter: Counter
+    clerk: Clerk
+    stripe: Stripe
+    sandbox: Remote
+    secret: str
+    url: str
+
+    async def work(self) -> None:
+        """Until nothing is due any more, retries included."""
+
+        async def nothing_due() -> bool:
+            await self.clerk.step()
+            return not await self.counter.pool.fetchval("SELECT count(*) FROM stripe_work WHERE state = 'due'")
+
+        await eventually(nothing_due, timeout=30)
+
+    async def heard(self, count: int) -> None:
+        """Once so many events have come, what there is to do is done."""
+
+        async def came() -> bool:
+            sql = "SELECT count(*) FROM stripe_work WHERE kind = 'event'"
+            return bool(await self.counter.pool.fetchval(sql) >= count)
+
+        await eventually(came)
+        await self.work()
+
+    async def begin(self, verb: Any, *args: Any, **options: Any) -> Any:
+        async with transaction(self.counter.pool, self.counter) as tx:
+            return await verb(tx, *args, **options)
+
+    async def post(self, raw: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
+        async with aiohttp.ClientSession() as session, session.post(self.url, data=raw, headers=headers) as response:
+            return response.status, await response.json()
+
+
+@pytest.fixture(scope="session")
+def stripe_server(devstack_folder: Path) -> Iterator[StripeServer]:
+    server = StripeServer(devstack_folder / "stripe").start()
+    yield server
+    server.discard()
+
+
+@pytest.fixture
+async def office(counter: Counter, stripe_server: StripeServer) -> AsyncIterator[Office]:
+    sandbox, begin = Remote(stripe_server.url), partial(transaction, counter.pool, counter)
+    await sandbox.reset()
+    app = make_http_app("billing-meter", Readiness())
+    add_routes(app, Mailbox([stripe_server.webhook_secret]), begin, lambda: None)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        url = str(server.make_url(PATH))
+        await sandbox.change(webhook_url=url)
+        stripe = Stripe(session, stripe_server.api_key, stripe_server.url, ("mtr_closet", "closet_credits"))
+        terms = Terms({"price_growth": Plan(name="growth", credits=1000)}, timedelta(days=7))
+        clerk = Clerk(Desk(begin, stripe, terms, "https://shop.example/billing"))
+        yield Office(counter, clerk, stripe, sandbox, stripe_server.webhook_secret, url)
 
 
 @dataclass

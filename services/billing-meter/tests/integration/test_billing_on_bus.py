@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from billing_meter.handlers import publish_prices
+from billing_meter.handlers.receipts import publish_prices
 from closet_contracts.credit import Chargeable, CreditBalanceChanged, CreditPricesPublished, Price
 from closet_contracts.rpc import QuotePrice, ReadLedger
 from closet_devstack.testing import eventually

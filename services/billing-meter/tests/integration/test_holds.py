@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from billing_meter.handlers import HoldMissing
+from billing_meter.handlers.holds import HoldMissing
 from closet_contracts.credit import CreditDenied, CreditHeld
 from closet_contracts.job import JobCancelled, JobExpired, JobFailed
 from closet_contracts.work import Size

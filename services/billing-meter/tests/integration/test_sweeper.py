@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from billing_meter.worker import LOOK_EVERY_S, sweep
+from billing_meter.worker.sweep import LOOK_EVERY_S, sweep
 from closet_contracts.ids import new_id
 from closet_messaging.unit import transaction
 

@@ -1,18 +1,44 @@
-"""Prices that were agreed to, and how long a hold lasts."""
+"""Prices that were agreed to, quotes, thresholds, and how long a hold lasts."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from billing_meter.domain import describe, hold_expiry, insufficient, is_agreed
+from billing_meter.domain.movements import hold_expiry, is_news, threshold_above
+from billing_meter.domain.prices import (
+    PRICE_CHANGED,
+    QUOTE_INVALID,
+    Asked,
+    KeptQuote,
+    describe,
+    insufficient,
+    refused_by_book,
+    refused_by_quote,
+)
 from closet_contracts.credit import Chargeable, Price, PriceBook, price
+from closet_contracts.ids import new_id
 
-BOOK = PriceBook(version="2026-01", credits={"tryon": 5, "text2img": 3})
+BOOK = PriceBook(version="2026-01", credits={"tryon": 5, "text2img": 3}, overrides={"acme": {"tryon": 4}})
 ITEM = Chargeable(kind="tryon")
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
+def asked(agreed: Price, item: Chargeable = ITEM, tenant: str = "zara") -> Asked:
+    return Asked(new_id("job"), tenant, "u-1", item, agreed)
+
+
 def test_the_price_that_the_book_says_is_agreed() -> None:
-    assert is_agreed(BOOK, ITEM, price(BOOK, ITEM))
+    assert refused_by_book(BOOK, asked(price(BOOK, ITEM))) is None
+
+
+def test_a_tenant_with_prices_of_its_own_pays_those_and_the_rest_by_the_list() -> None:
+    own = price(BOOK.of("acme"), ITEM)
+    assert (own.credits, own.book_version) == (4, "2026-01")
+    assert refused_by_book(BOOK, asked(own, tenant="acme")) is None
+    assert refused_by_book(BOOK, asked(price(BOOK, ITEM), tenant="acme")) is PRICE_CHANGED
+    assert refused_by_book(BOOK, asked(own)) is PRICE_CHANGED
+    assert price(BOOK.of("acme"), Chargeable(kind="text2img")).credits == 3
 
 
 @pytest.mark.parametrize(
@@ -26,14 +52,54 @@ def test_the_price_that_the_book_says_is_agreed() -> None:
     ids=str,
 )
 def test_any_other_price_is_not(other: Price) -> None:
-    assert not is_agreed(BOOK, ITEM, other)
+    assert refused_by_book(BOOK, asked(other)) is PRICE_CHANGED
 
 
 def test_nothing_is_agreed_without_a_book_or_for_what_it_does_not_sell() -> None:
     agreed = price(BOOK, ITEM)
-    assert not is_agreed(None, ITEM, agreed)
-    assert not is_agreed(BOOK, Chargeable(kind="edit"), agreed)
-    assert not is_agreed(BOOK, Chargeable(kind="tryon", units=9), agreed)
+    assert refused_by_book(None, asked(agreed)) is PRICE_CHANGED
+    assert refused_by_book(BOOK, asked(agreed, Chargeable(kind="edit"))) is PRICE_CHANGED
+    assert refused_by_book(BOOK, asked(agreed, Chargeable(kind="tryon", units=9))) is PRICE_CHANGED
+
+
+def test_a_jobs_id_says_when_it_was_asked_for() -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    assert before <= asked(price(BOOK, ITEM)).asked_at <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ({}, None),
+        ({"tenant_id": "evil"}, QUOTE_INVALID),
+        ({"user_id": "u-2"}, QUOTE_INVALID),
+        ({"item": Chargeable(kind="tryon", pixels=2048 * 2048)}, QUOTE_INVALID),
+        ({"expires_at": NOON}, QUOTE_INVALID),
+        ({"price": Price(credits=1, usd_cents=10, book_version="2025-01")}, PRICE_CHANGED),
+    ],
+    ids=str,
+)
+def test_a_quote_holds_for_its_tenant_its_user_its_work_its_time_and_its_price(change: Any, refusal: Any) -> None:
+    agreed = Price(credits=2, usd_cents=20, book_version="2025-01")  # whatever the book says by now
+    quote = KeptQuote("zara", "u-1", ITEM, agreed, datetime.now(UTC) + timedelta(minutes=15))
+    assert refused_by_quote(replace(quote, **change), asked(agreed)) is refusal
+
+
+def test_a_quote_that_nobody_gave_is_invalid() -> None:
+    assert refused_by_quote(None, asked(price(BOOK, ITEM))) is QUOTE_INVALID
+
+
+@pytest.mark.parametrize(("available", "threshold"), [(100, None), (99, 100), (20, 100), (19, 20), (0, 20)])
+def test_the_lowest_threshold_counts(available: int, threshold: int | None) -> None:
+    assert threshold_above([100, 20], available) == threshold
+
+
+def test_a_threshold_is_news_until_it_or_a_lower_one_was_told() -> None:
+    assert is_news(100, None)
+    assert is_news(20, 100)
+    assert not is_news(100, 100)
+    assert not is_news(100, 20)
+    assert not is_news(None, None)
 
 
 def test_a_hold_outlives_its_job_by_the_ttl_also_when_the_job_is_late_already() -> None:

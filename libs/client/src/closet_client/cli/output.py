@@ -50,6 +50,11 @@ def print_json(data: Model | dict[str, Any]) -> None:
     out.print_json(data=body)
 
 
+def raw(text: str) -> None:
+    """Print exactly this."""
+    sys.stdout.write(text)
+
+
 def table(*columns: str, rows: Sequence[Sequence[str]], right: frozenset[str] = frozenset()) -> None:
     """Print rows under headings. Only the last column wraps, and nothing does in a pipe."""
     if not rows:

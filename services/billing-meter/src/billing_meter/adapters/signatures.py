@@ -1,0 +1,56 @@
+"""Webhooks of Stripe: are they Stripe's, and what do they say?"""
+
+import json
+import time
+from collections.abc import Sequence
+
+from stripe import SignatureVerificationError, WebhookSignature
+
+from billing_meter.ports import StripeEvent
+
+TOLERANCE_S = 300
+
+
+class NotTheirs(Exception):
+    """No good signature of Stripe's, or one too old or from the future."""
+
+
+class Unreadable(Exception):
+    """Signed by Stripe, yet not an event."""
+
+
+class Mailbox:
+    """Opens events signed with any of the secrets: during a rotation there are two."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._secrets = secrets
+
+    def open(self, raw: bytes, header: str) -> StripeEvent:
+        """The event in `raw`, exactly as it came.
+
+        Raises:
+            NotTheirs: it cannot be trusted.
+            Unreadable: it cannot be understood.
+        """
+        if not any(_is_signed(raw, header, secret) for secret in self._secrets):
+            raise NotTheirs
+        try:
+            event = json.loads(raw)
+            # An event of the v2 API is thin: it names its object beside its data.
+            about = event.get("related_object") or event["data"]["object"]
+            found = StripeEvent(event["id"], event["type"], about["id"], event)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise Unreadable(type(error).__name__) from error
+        if not all(isinstance(part, str) and part for part in (found.event_id, found.type, found.object_id)):
+            raise Unreadable("id and type are text")
+        return found
+
+
+def _is_signed(raw: bytes, header: str, secret: str) -> bool:
+    try:
+        WebhookSignature.verify_header(raw, header, secret, TOLERANCE_S)
+    except (SignatureVerificationError, UnicodeDecodeError):
+        return False
+    # The library looks at the past only.
+    signed_at = next(part.partition("=")[2] for part in header.split(",") if part.startswith("t="))
+    return int(signed_at) <= time.time() + TOLERANCE_S

@@ -1,0 +1,1 @@
+"""What each event, request and decision does to the books."""

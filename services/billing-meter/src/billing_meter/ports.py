@@ -1,0 +1,100 @@
+"""Stripe, as the rest of the service sees it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from billing_meter.domain.stripe import Subscription
+
+
+class Refused(Exception):
+    """Stripe understood and will not do it; nothing was done."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class Unavailable(Exception):
+    """No usable answer, or not now. It may have been done: repeated with the same key it is done once."""
+
+
+@dataclass(frozen=True, slots=True)
+class StripeEvent:
+    """Which event, of what type, and the object it is about, which is looked up anew; `content` is the copy kept."""
+
+    event_id: str
+    type: str
+    object_id: str
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """An invoice as it stands now; `reason` says why there is one (`subscription_cycle`)."""
+
+    invoice_id: str
+    customer_id: str
+    status: str
+    reason: str | None
+    subscription_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A page where a top-up is paid, and whether it has been."""
+
+    checkout_id: str
+    topup_id: str | None
+    url: str | None
+    is_paid: bool
+    payment_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment, and the method it was made with."""
+
+    payment_id: str
+    succeeded: bool
+    method_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyBack:
+    """Money of a payment that its payer has back, or wants back: so much of it, in all."""
+
+    cause: str
+    payment_id: str | None
+    amount: int
+    back: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageError:
+    """Usage that Stripe had taken and could not use."""
+
+    usage_id: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageErrors:
+    """A report of such."""
+
+    errors: Sequence[UsageError]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Credits that a customer used."""
+
+    usage_id: str
+    customer_id: str
+    credits: int
+    at: datetime
+
+
+Fact = Subscription | Invoice | Checkout | MoneyBack | UsageErrors
+"""What is found when an event of Stripe's is looked into."""

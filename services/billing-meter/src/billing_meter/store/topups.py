@@ -1,0 +1,78 @@
+"""Credits that are being bought at Stripe."""
+
+from dataclasses import dataclass
+
+from closet_messaging.unit import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Topup:
+    """A purchase of credits for a wallet."""
+
+    topup_id: str
+    tenant_id: str
+    wallet: str
+    credits: int
+    usd_cents: int
+    automatic: bool
+    state: str = "open"
+    url: str | None = None
+    payment_id: str | None = None
+    reversed: int = 0
+
+
+async def open_topup(conn: Connection, topup: Topup) -> bool:
+    """Keep it; False if an automatic one is open for the wallet already."""
+    tag = await conn.execute(
+        """
+        INSERT INTO topups (topup_id, tenant_id, wallet, credits, usd_cents, automatic) VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT DO NOTHING
+        """,
+        topup.topup_id,
+        topup.tenant_id,
+        topup.wallet,
+        topup.credits,
+        topup.usd_cents,
+        topup.automatic,
+    )
+    return tag == "INSERT 0 1"
+
+
+async def read(conn: Connection, topup_id: str) -> Topup | None:
+    """The top-up, locked; None if there is none."""
+    return await _one(conn, f"{_SELECT} WHERE topup_id = $1 FOR UPDATE", topup_id)
+
+
+async def paid_with(conn: Connection, payment_id: str) -> Topup | None:
+    """The top-up that was paid so, locked; None if the payment was for something else."""
+    return await _one(conn, f"{_SELECT} WHERE payment_id = $1 FOR UPDATE", payment_id)
+
+
+async def put_url(conn: Connection, topup_id: str, url: str | None) -> None:
+    """Where it can be paid."""
+    await conn.execute("UPDATE topups SET url = $2 WHERE topup_id = $1", topup_id, url)
+
+
+async def settle(conn: Connection, topup_id: str, state: str, payment_id: str | None = None) -> None:
+    """It is paid, or has failed."""
+    await conn.execute(
+        """UPDATE topups SET state = $2, payment_id = coalesce($3, payment_id), settled_at = now()
+        WHERE topup_id = $1 AND state <> 'paid'""",
+        topup_id,
+        state,
+        payment_id,
+    )
+
+
+async def note_reversed(conn: Connection, topup_id: str, credits: int) -> None:
+    """So many of its credits have gone back by now."""
+    await conn.execute("UPDATE topups SET reversed = $2 WHERE topup_id = $1", topup_id, credits)
+
+
+async def _one(conn: Connection, sql: str, key: str) -> Topup | None:
+    row = await conn.fetchrow(sql, key)
+    return Topup(**row) if row else None
+
+
+_SELECT = """SELECT topup_id, tenant_id, wallet, credits, usd_cents, automatic, state, url, payment_id, reversed
+    FROM topups"""

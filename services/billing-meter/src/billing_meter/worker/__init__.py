@@ -1,0 +1,1 @@
+"""What is done by time and not by an event: giving back, dealing with Stripe, reconciling."""
