@@ -53,20 +53,31 @@ class Checkout:
 
 
 @dataclass(frozen=True, slots=True)
+class Purchase:
+    """A top-up to be paid. By its key it is ordered once, however often that is tried."""
+
+    key: str
+    topup_id: str
+    customer_id: str
+    usd_cents: int
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment, and the method it was made with."""
+    """A payment as it stands now, and the method it was made with."""
 
     payment_id: str
-    succeeded: bool
+    status: str
     method_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class MoneyBack:
-    """Money of a payment that its payer has back, or wants back: so much of it, in all."""
+    """Money of a payment that its payer has back, or wants back: so much of it, in all. It may be a top-up's."""
 
     cause: str
     payment_id: str | None
+    topup_id: str | None
     amount: int
     back: int
 

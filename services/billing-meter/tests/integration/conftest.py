@@ -147,7 +147,9 @@ class Counter:
 
 def settings(database_url: str, nats_url: str) -> Settings:
     """With a key of Stripe's, so that what is captured is metered for those tenants that are."""
-    return Settings(database_url=database_url, nats_url=nats_url, stripe_key="sk_test_nobodys")
+    return Settings(
+        database_url=database_url, nats_url=nats_url, stripe_key="sk_test_nobodys", stripe_base="http://127.0.0.1:9"
+    )
 
 
 @pytest.fixture

@@ -25,15 +25,19 @@ async def outcome(counter: Any, *arguments: str) -> str:
     return str((await do(counter, *arguments))["outcome"])
 
 
-async def test_a_device_is_topped_up_and_promises(counter: Any) -> None:
+async def test_a_device_is_topped_up_and_promises(counter: Any, new_job: Any) -> None:
     topup = ("topup", *K1, "--credits", "50", "--receipt", "R-1")
     assert (await do(counter, *topup))["account"] == "device:k1"
     assert await outcome(counter, *topup) == "known"
     promise = ("promise", *K1, "--promise", "p-1", "--credits", "20", *UNTIL)
     assert (await do(counter, *promise))["available"] == 30
+    job = new_job()
+    draw = ("draw", *MONEY, "5", "--promise", "p-1", "--job", job.job_id, *UNTIL)
+    assert [await outcome(counter, *draw), await outcome(counter, *draw)] == ["held", "known"]
+    await counter.take(job.accepted(), job.completed())
     settled = await do(counter, "settle", *ACME, "--promise", "p-1")
-    assert (settled["outcome"], settled["credits"], settled["available"]) == ("settled", 20, 50)
-    assert await outcome(counter, "promise", *K1, "--promise", "p-2", "--credits", "51", *UNTIL) == "denied"
+    assert (settled["outcome"], settled["credits"], settled["available"]) == ("settled", 15, 45)
+    assert await outcome(counter, "promise", *K1, "--promise", "p-2", "--credits", "46", *UNTIL) == "denied"
 
 
 async def test_credits_are_given_for_a_time_refunded_and_put_right(counter: Any, new_job: Any) -> None:

@@ -81,14 +81,11 @@ async def test_repeated_and_reordered_events_book_a_topup_once(office: Any) -> N
     await office.work()
     (page,) = await office.sandbox.objects("checkout.session")
     await office.sandbox.pay(page["id"])
-    await office.sandbox.release_webhooks()
-    await office.heard(1)
-    assert await office.counter.stands() == (300, 0)
     payment = (await office.sandbox.objects("payment_intent"))[0]["id"]
     for amount in (500, 250):
         await office.stripe.refund(f"re-{amount}", payment, amount)
     await office.sandbox.dispute(payment, 1000)
-    assert await office.sandbox.release_webhooks() == 3
+    assert await office.sandbox.release_webhooks() == 4
     await office.heard(4)
     assert await office.counter.stands() == (300 - 175, 0)
     reversed_ = await office.counter.pool.fetchval("SELECT reversed FROM topups WHERE topup_id = $1", topup.topup_id)

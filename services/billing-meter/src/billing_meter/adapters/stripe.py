@@ -14,6 +14,7 @@ from billing_meter.ports import (
     Invoice,
     MoneyBack,
     Payment,
+    Purchase,
     Refused,
     Unavailable,
     Usage,
@@ -86,28 +87,31 @@ class Stripe:
             _id(details.subscription) if details else None,
         )
 
-    async def open_checkout(self, topup_id: str, customer_id: str, usd_cents: int, return_url: str) -> Checkout:
+    async def open_checkout(self, purchase: Purchase, return_url: str) -> Checkout:
         """A page where the top-up can be paid; the card is kept for automatic ones."""
         made = await _called(
             self._client.v1.checkout.sessions.create_async(
                 {
                     "mode": "payment",
-                    "customer": customer_id,
-                    "client_reference_id": topup_id,
+                    "customer": purchase.customer_id,
+                    "client_reference_id": purchase.topup_id,
                     "success_url": return_url,
                     "line_items": [
                         {
                             "quantity": 1,
                             "price_data": {
                                 "currency": "usd",
-                                "unit_amount": usd_cents,
+                                "unit_amount": purchase.usd_cents,
                                 "product_data": {"name": "Closet credits"},
                             },
                         }
                     ],
-                    "payment_intent_data": {"setup_future_usage": "off_session", "metadata": {"topup": topup_id}},
+                    "payment_intent_data": {
+                        "setup_future_usage": "off_session",
+                        "metadata": {"topup": purchase.topup_id},
+                    },
                 },
-                {"idempotency_key": topup_id},
+                {"idempotency_key": purchase.key},
             )
         )
         return _checkout(made)
@@ -116,20 +120,20 @@ class Stripe:
         """As it stands now."""
         return _checkout(await _called(self._client.v1.checkout.sessions.retrieve_async(checkout_id)))
 
-    async def pay_off_session(self, topup_id: str, customer_id: str, method_id: str, usd_cents: int) -> Payment:
+    async def pay_off_session(self, purchase: Purchase, method_id: str) -> Payment:
         """Charge a top-up to a method that was used before; `Refused` if the card is declined."""
         made = await _called(
             self._client.v1.payment_intents.create_async(
                 {
-                    "amount": usd_cents,
+                    "amount": purchase.usd_cents,
                     "currency": "usd",
-                    "customer": customer_id,
+                    "customer": purchase.customer_id,
                     "payment_method": method_id,
                     "off_session": True,
                     "confirm": True,
-                    "metadata": {"topup": topup_id},
+                    "metadata": {"topup": purchase.topup_id},
                 },
-                {"idempotency_key": topup_id},
+                {"idempotency_key": purchase.key},
             )
         )
         return _payment(made)
@@ -159,15 +163,13 @@ class Stripe:
     async def refunded(self, charge_id: str) -> MoneyBack:
         """How much of a charge went back so far."""
         found = await _called(self._client.v1.charges.retrieve_async(charge_id))
-        cause = f"refund:{found.id}:{found.amount_refunded}"
-        return MoneyBack(cause, _id(found.payment_intent), found.amount, found.amount_refunded)
+        return _money_back(f"refund:{found.id}:{found.amount_refunded}", found, found.amount_refunded)
 
     async def disputed(self, dispute_id: str) -> MoneyBack:
         """How much the payer wants back."""
         found = await _called(self._client.v1.disputes.retrieve_async(dispute_id))
         charge = await _called(self._client.v1.charges.retrieve_async(_id(found.charge) or ""))
-        back = found.amount + charge.amount_refunded
-        return MoneyBack(f"dispute:{found.id}", _id(charge.payment_intent), charge.amount, back)
+        return _money_back(f"dispute:{found.id}", charge, found.amount + charge.amount_refunded)
 
     async def send_usage(self, key: str, usage: Usage) -> None:
         """Tell the meter."""
@@ -239,4 +241,10 @@ def _checkout(found: stripe.checkout.Session) -> Checkout:
 
 
 def _payment(found: stripe.PaymentIntent) -> Payment:
-    return Payment(found.id, found.status == "succeeded", _id(found.payment_method))
+    return Payment(found.id, found.status, _id(found.payment_method))
+
+
+def _money_back(cause: str, charge: stripe.Charge, back: int) -> MoneyBack:
+    # A charge has the metadata of its payment.
+    topup_id = charge.to_dict().get("metadata", {}).get("topup")
+    return MoneyBack(cause, _id(charge.payment_intent), topup_id, charge.amount, back)

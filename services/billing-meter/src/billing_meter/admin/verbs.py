@@ -10,7 +10,7 @@ from billing_meter.admin import options as given
 from billing_meter.admin.options import wallet
 from billing_meter.admin.stripe import STRIPE_VERBS
 from billing_meter.admin.verb import Answer, Verb
-from billing_meter.domain.movements import Correction, Movement, Promise, Receipt
+from billing_meter.domain.movements import Correction, Hold, Movement, Promise, Receipt
 from billing_meter.handlers import promises, receipts
 from billing_meter.store import accounts, movements
 from billing_meter.store.prices import add_book
@@ -41,6 +41,11 @@ async def _adjust(tx: Tx, options: Namespace) -> Answer:
 async def _promise(tx: Tx, options: Namespace) -> Answer:
     promise = Promise(options.promise, options.tenant, wallet(options), options.credits, options.until)
     return _answer(await promises.promise_credits(tx, promise), promise=options.promise)
+
+
+async def _draw(tx: Tx, options: Namespace) -> Answer:
+    hold = Hold(options.job, options.tenant, options.promise, options.credits, options.until)
+    return _answer(await promises.hold_promised(tx, hold), promise=options.promise, job=options.job)
 
 
 async def _settle(tx: Tx, options: Namespace) -> Answer:
@@ -111,6 +116,11 @@ VERBS: Mapping[str, Verb] = {
         "set aside what a device may promise while offline",
         (given.TENANT, given.DEVICE, given.PROMISE, given.CREDITS, given.UNTIL),
         _promise,
+    ),
+    "draw": Verb(
+        "hold a job's price out of a promise",
+        (given.TENANT, given.PROMISE, given.JOB, given.CREDITS, given.UNTIL),
+        _draw,
     ),
     "settle": Verb("end a promise", (given.TENANT, given.PROMISE, given.REASON), _settle),
     "low-balance": Verb("say when a low balance is told", (given.TENANT, given.DEVICE, given.LOW_AT), _low),

@@ -46,6 +46,7 @@ EVENT_TYPES = frozenset(
         "invoice.payment_succeeded",
         "invoice.payment_failed",
         "checkout.session.completed",
+        "checkout.session.async_payment_succeeded",
         "charge.refunded",
         "charge.dispute.created",
         "v1.billing.meter.error_report_triggered",
@@ -108,7 +109,10 @@ async def _take_checkout(tx: Tx, found: Checkout) -> None:
 
 async def _take_invoice(terms: Terms, tx: Tx, found: Invoice) -> None:
     customer = await customers.of_customer(tx.conn, found.customer_id)
-    if customer is None or found.status != "paid" or found.reason not in _PERIODS or customer.price_id is None:
+    if found.status != "paid" or found.reason not in _PERIODS:
+        return
+    if customer is None or customer.price_id is None:
+        log.error("invoice_of_no_tenant", invoice_id=found.invoice_id, customer_id=found.customer_id)
         return
     plan = terms.plans.get(customer.price_id)
     if plan is None:
@@ -122,9 +126,13 @@ async def _take_invoice(terms: Terms, tx: Tx, found: Invoice) -> None:
 
 
 async def _take_money_back(tx: Tx, found: MoneyBack) -> None:
-    topup = await topups.paid_with(tx.conn, found.payment_id) if found.payment_id else None
+    if found.topup_id is None or found.payment_id is None:
+        log.warning("money_back_of_no_topup", cause=found.cause, payment_id=found.payment_id)
+        return
+    # What goes back came in before, also where we have not heard of it yet.
+    await take_payment(tx, found.topup_id, found.payment_id)
+    topup = await topups.read(tx.conn, found.topup_id)
     if topup is None:
-        log.error("money_back_of_no_topup", cause=found.cause, payment_id=found.payment_id)
         return
     gone = credits_back(topup.credits, found.amount, found.back)
     if gone > topup.reversed:

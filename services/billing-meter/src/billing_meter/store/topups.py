@@ -40,12 +40,8 @@ async def open_topup(conn: Connection, topup: Topup) -> bool:
 
 async def read(conn: Connection, topup_id: str) -> Topup | None:
     """The top-up, locked; None if there is none."""
-    return await _one(conn, f"{_SELECT} WHERE topup_id = $1 FOR UPDATE", topup_id)
-
-
-async def paid_with(conn: Connection, payment_id: str) -> Topup | None:
-    """The top-up that was paid so, locked; None if the payment was for something else."""
-    return await _one(conn, f"{_SELECT} WHERE payment_id = $1 FOR UPDATE", payment_id)
+    row = await conn.fetchrow(_SELECT, topup_id)
+    return Topup(**row) if row else None
 
 
 async def put_url(conn: Connection, topup_id: str, url: str | None) -> None:
@@ -69,10 +65,7 @@ async def note_reversed(conn: Connection, topup_id: str, credits: int) -> None:
     await conn.execute("UPDATE topups SET reversed = $2 WHERE topup_id = $1", topup_id, credits)
 
 
-async def _one(conn: Connection, sql: str, key: str) -> Topup | None:
-    row = await conn.fetchrow(sql, key)
-    return Topup(**row) if row else None
-
-
-_SELECT = """SELECT topup_id, tenant_id, wallet, credits, usd_cents, automatic, state, url, payment_id, reversed
-    FROM topups"""
+_SELECT = """
+    SELECT topup_id, tenant_id, wallet, credits, usd_cents, automatic, state, url, payment_id, reversed
+    FROM topups WHERE topup_id = $1 FOR UPDATE
+"""

@@ -9,7 +9,8 @@ from closet_messaging.unit import Connection
 
 from billing_meter.domain.stripe import REPEATABLE_FOR
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=90)
+"""Longer than a clerk's handful of calls may take, each at its slowest."""
 
 
 class NewWork(NamedTuple):

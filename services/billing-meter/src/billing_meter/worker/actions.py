@@ -7,7 +7,7 @@ from closet_messaging.unit import Begin, Tx
 
 from billing_meter.adapters.stripe import DUPLICATE_USAGE, Stripe
 from billing_meter.handlers.stripe import Terms, take_fact, take_payment
-from billing_meter.ports import Fact, Refused, Usage
+from billing_meter.ports import Fact, Purchase, Refused, Unavailable, Usage
 from billing_meter.store import customers, topups
 from billing_meter.store.topups import Topup
 from billing_meter.store.work import Work
@@ -39,23 +39,27 @@ async def look_into_event(desk: Desk, work: Work) -> Record:
 
 async def open_checkout(desk: Desk, work: Work) -> Record:
     """Make the page where a top-up can be paid."""
-    topup, customer_id = await _topup(desk, work.work_id), await _customer_id(desk, work)
-    page = await desk.stripe.open_checkout(topup.topup_id, customer_id, topup.usd_cents, desk.return_url)
-    return lambda tx: topups.put_url(tx.conn, topup.topup_id, page.url)
+    purchase = await _purchase(desk, work)
+    page = await desk.stripe.open_checkout(purchase, desk.return_url)
+    return lambda tx: topups.put_url(tx.conn, purchase.topup_id, page.url)
 
 
 async def pay_automatically(desk: Desk, work: Work) -> Record:
     """Charge an automatic top-up to the method that the tenant paid with before."""
-    topup, customer_id = await _topup(desk, work.work_id), await _customer_id(desk, work)
+    purchase = await _purchase(desk, work)
     async with desk.begin() as tx:
-        customer = await customers.of_tenant(tx.conn, topup.tenant_id)
+        customer = await customers.of_customer(tx.conn, purchase.customer_id)
     if customer is None or customer.payment_method_id is None:
         raise Refused("no_payment_method", "no card is known")
-    method_id = customer.payment_method_id
-    payment = await desk.stripe.pay_off_session(topup.topup_id, customer_id, method_id, topup.usd_cents)
-    if not payment.succeeded:
-        raise Refused("authentication_required", "the payer has to confirm it")
-    return lambda tx: take_payment(tx, topup.topup_id, payment.payment_id)
+    payment = await desk.stripe.pay_off_session(purchase, customer.payment_method_id)
+    if payment.status == "processing":
+        # A repetition would hear the same: how it stands now is another question.
+        payment = await desk.stripe.payment(payment.payment_id)
+    if payment.status == "processing":
+        raise Unavailable("the payment is under way")
+    if payment.status != "succeeded":
+        raise Refused(payment.status, "the payer has to do something")
+    return lambda tx: take_payment(tx, purchase.topup_id, payment.payment_id)
 
 
 async def remember_method(desk: Desk, work: Work) -> Record:
@@ -128,10 +132,16 @@ async def _facts(stripe: Stripe, work: Work) -> list[Fact]:
 
 _LOOKUPS: Mapping[str, Callable[[Stripe, str], Awaitable[Fact]]] = {
     "checkout.session.completed": Stripe.checkout,
+    "checkout.session.async_payment_succeeded": Stripe.checkout,
     "charge.refunded": Stripe.refunded,
     "charge.dispute.created": Stripe.disputed,
     "v1.billing.meter.error_report_triggered": Stripe.usage_errors,
 }
+
+
+async def _purchase(desk: Desk, work: Work) -> Purchase:
+    topup = await _topup(desk, work.work_id)
+    return Purchase(work.key, topup.topup_id, await _customer_id(desk, work), topup.usd_cents)
 
 
 async def _topup(desk: Desk, topup_id: str) -> Topup:

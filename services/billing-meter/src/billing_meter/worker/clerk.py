@@ -19,7 +19,7 @@ LOOK_EVERY_S = 10.0
 
 WAITING = Gauge("closet_stripe_work", "Work with Stripe that waits, failed, or is doubtful", ["kind", "state"])
 
-_AT_ONCE = 64
+_AT_ONCE = 32
 _WIDTH = 8
 
 

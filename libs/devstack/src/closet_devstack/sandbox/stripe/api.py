@@ -85,6 +85,7 @@ def _checkout(world: World, _webhooks: Webhooks, request: web.Request, form: dic
         payment_status="unpaid",
         payment_intent=None,
         status="open",
+        payment_metadata=form.get("payment_intent_data", {}).get("metadata", {}),
     )
     session["url"] = f"{request.scheme}://{request.host}/_sandbox/pay/{session['id']}"
     return session
@@ -95,13 +96,14 @@ def _payment(world: World, webhooks: Webhooks, request: web.Request, form: dict[
     customer = world.find("customer", text(form, "customer"))
     if request["declined"]:
         raise StripeError(402, "card_error", "Your card was declined.", "card_declined")
-    payment = paid(world, customer["id"], number(form, "amount"), text(form, "payment_method"))
+    method, metadata = text(form, "payment_method"), form.get("metadata", {})
+    payment = paid(world, customer["id"], number(form, "amount"), method, metadata)
     webhooks.send(world.tell("payment_intent.succeeded", payment))
     return payment
 
 
-def paid(world: World, customer: str, amount: int, method: str) -> Object:
-    """A payment that succeeded, with its charge."""
+def paid(world: World, customer: str, amount: int, method: str, metadata: Object) -> Object:
+    """A payment that succeeded, with its charge, which has the same metadata."""
     payment = world.create(
         "pi",
         "payment_intent",
@@ -110,6 +112,7 @@ def paid(world: World, customer: str, amount: int, method: str) -> Object:
         currency="usd",
         customer=customer,
         payment_method=method,
+        metadata=metadata,
         status="succeeded",
     )
     charge = world.create(
@@ -120,6 +123,7 @@ def paid(world: World, customer: str, amount: int, method: str) -> Object:
         currency="usd",
         customer=customer,
         payment_intent=payment["id"],
+        metadata=metadata,
         paid=True,
         refunded=False,
         status="succeeded",

@@ -94,7 +94,8 @@ class Control:
     async def pay(self, request: web.Request) -> web.Response:
         """What a person does on the page of a checkout."""
         session = self._world.find("checkout.session", request.match_info["id"])
-        payment = paid(self._world, session["customer"], session["amount_total"], self._world.new_id("pm"))
+        method, metadata = self._world.new_id("pm"), session["payment_metadata"]
+        payment = paid(self._world, session["customer"], session["amount_total"], method, metadata)
         session.update(payment_status="paid", status="complete", payment_intent=payment["id"])
         self._webhooks.send(self._world.tell("checkout.session.completed", session))
         return answer(session)
