@@ -231,8 +231,15 @@ async def read_statement(request: ReadStatement) -> Statement:
         renders=("job_1.0.1",),
         trace_id="0af7651916cd43dd8448eb211c80319c",
     )
-    about = {"account_id": request.account_id, "since": request.since, "until": request.until}
-    return Statement(**about, opening=100, closing=95, lines=(line,), next_after=None if request.after else "1")
+    return Statement(
+        account_id=request.account_id,
+        since=request.since,
+        until=request.until,
+        opening=100,
+        closing=95,
+        lines=(line,),
+        next_after=None if request.after else "1",
+    )
 
 
 async def list_templates(request: ListTemplates) -> TemplatePage:
