@@ -92,7 +92,8 @@ async def test_hair_of_a_template_and_of_a_picture(shop: Shop, client: ClosetCli
             assert problem.code == "templates_unavailable"  # noqa: PT017  it passes
             return None
 
-    template = (await eventually(listed))[0]
+    # A stack that has just come up lists them when it has a call to spare: within a minute, as the answer says.
+    template = (await eventually(listed, timeout=90, every=0.2))[0]
     photo = await client.upload(samples.person_jpeg())
     other = await client.upload(png(samples.person_picture().transpose(Image.Transpose.FLIP_LEFT_RIGHT)))
     for wanted in (items.hairstyle(photo, template=template.template_id), items.hairstyle(photo, reference=other)):
