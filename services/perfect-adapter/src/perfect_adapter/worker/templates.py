@@ -14,9 +14,9 @@ from perfect_adapter.worker.line import Called, Line
 log = structlog.get_logger(__name__)
 
 KINDS = ("hairstyle",)
-EVERY_S = 60.0
+EVERY_S = 5.0
 LISTED_EVERY_S = 86_400.0
-_AGAIN_S = 60.0
+_AGAIN_S = 5.0
 _MAX_PAGES = 50
 
 
