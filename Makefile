@@ -8,7 +8,7 @@ PACKAGES := contracts $(wildcard libs/*) $(wildcard services/*)
 INSTALLED := $(VENV)/.installed
 SOURCES := $(addsuffix /src,$(PACKAGES))
 
-.PHONY: help install demo run test check format lint types imports contracts-check deploy-check bench money-report contracts release-contracts lock clean
+.PHONY: help install demo run test check format lint types imports contracts-check deploy-check bench vendor-report money-report contracts release-contracts lock clean
 
 help: ## Show what can be called
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ deploy-check: $(INSTALLED) ## Dockerfile and compose file, by tools: nothing her
 
 bench: $(INSTALLED) ## Throughput, latency, CPU and memory beside the machine's own limits; writes build/bench/report.json
 	$(BIN)/python tests/bench/run.py
+
+vendor-report: $(INSTALLED) ## Calls per job, an hour at saturation, a flood, crashes at every step; writes build/vendor/report.json
+	$(BIN)/python -m tests.bench.vendor.main
 
 money-report: $(INSTALLED) ## Holds in a crowd, usage under fire, planted differences, for real; writes build/money/report.json
 	$(BIN)/python -m tests.bench.money.main

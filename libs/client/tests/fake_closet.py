@@ -61,6 +61,10 @@ class FakeCloset:
     consent: bool = False
     available: int = 495
     picture: bytes = JPEG
+    more: list[tuple[str | None, str, bytes]] = field(default_factory=list)
+    """Results after the picture: what each shows, its type, its bytes."""
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    estimated: list[dict[str, Any]] = field(default_factory=list)
 
     def fail(self, route: str, *faults: Fault) -> None:
         """The next calls of `route` ("POST /gen/tryon") misbehave in this order."""
@@ -154,16 +158,21 @@ async def store(request: web.Request) -> web.Response:
 
 
 async def fetch(request: web.Request) -> web.Response:
-    return web.Response(body=request.app[CLOSET].picture)
+    closet, number = request.app[CLOSET], int(request.query.get("n", "0"))
+    if number:
+        _, kind, data = closet.more[number - 1]
+        return web.Response(body=data, content_type=kind)
+    return web.Response(body=closet.picture)
 
 
 async def estimate(request: web.Request) -> web.Response:
     available = request.app[CLOSET].available
+    request.app[CLOSET].estimated.append(await request.json())
     quote = {"quoteId": "q", "credits": 5, "usd": "0.50", "description": "One try-on", "balance": available}
     return web.json_response({**quote, "expiresAt": "2026-01-02T03:14:05Z", "sufficient": available >= 5})
 
 
-async def try_on(request: web.Request) -> web.Response:
+async def create(request: web.Request) -> web.Response:
     closet = request.app[CLOSET]
     closet.asked.append(await request.json())
 
@@ -180,7 +189,12 @@ def job_body(closet: FakeCloset, job_id: str, host: str) -> dict[str, Any]:
     last = closet.jobs[job_id][-1]
     code, message = closet.failure or (None, None)
     done = last["status"] == "completed"
-    size = {"contentType": "image/jpeg", "width": 768, "height": 1024, "sizeBytes": len(closet.picture)}
+    size: dict[str, Any] = {"contentType": "image/jpeg", "width": 768, "height": 1024, "sizeBytes": len(closet.picture)}
+    more: list[dict[str, Any]] = [
+        {"label": label, "contentType": kind, "sizeBytes": len(data)} for label, kind, data in closet.more
+    ]
+    results = [{"assetId": f"{job_id}.{n}", **told} for n, told in enumerate([size, *more])]
+    urls = [f"http://{host}/storage/result?signature=secret&n={n}" for n in range(len(results))]
     return {
         **dict.fromkeys(("createdAt", "updatedAt"), last["at"]),
         "id": job_id,
@@ -192,8 +206,9 @@ def job_body(closet: FakeCloset, job_id: str, host: str) -> dict[str, Any]:
         "creditsCharged": 5 if done else None,
         "errorCode": code,
         "errorMessage": message,
-        "results": [{"assetId": f"{job_id}.0", **size}] if done else [],
-        "resultUrls": [f"http://{host}/storage/result?signature=secret"] if done else [],
+        "results": results if done else [],
+        "resultUrls": urls if done else [],
+        "failures": closet.failures if done else [],
         "timeline": closet.jobs[job_id],
     }
 
@@ -241,6 +256,13 @@ async def list_jobs(request: web.Request) -> web.Response:
     return web.json_response({"jobs": shown, "nextCursor": more})
 
 
+async def templates(request: web.Request) -> web.Response:
+    assert request.query["type"] == "hairstyle"
+    start, limit = int(request.query.get("cursor", "0")), int(request.query["limit"])
+    shown = [{"templateId": f"hair-{n}", "title": f"Style {n}", "category": "short"} for n in range(5)][start:][:limit]
+    return web.json_response({"templates": shown, "nextCursor": str(start + limit) if start + limit < 5 else None})
+
+
 async def balance(request: web.Request) -> web.Response:
     available = request.app[CLOSET].available
     return web.json_response({"accountId": "tenant:t", "balance": available + 5, "held": 5, "available": available})
@@ -253,7 +275,11 @@ ROUTES = [
     web.post("/api/consent", consent),
     web.post("/api/gen/upload-url", upload_url),
     web.post("/api/gen/estimate", estimate),
-    web.post("/api/gen/tryon", try_on),
+    *(
+        web.post(f"/api/gen/{kind}", create)
+        for kind in ("tryon", "text2img", "edit", "hairstyle", "skin-analysis", "batch")
+    ),
+    web.get("/api/gen/templates", templates),
     web.get("/api/gen/job/{id}", get_job),
     web.get("/api/gen/job/{id}/events", get_events),
     web.get("/api/gen/jobs", list_jobs),

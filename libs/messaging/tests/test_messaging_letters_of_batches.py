@@ -21,7 +21,7 @@ async def test_a_letter_of_a_batch_can_be_replayed(house: House, operator: Clien
     async def all_dead() -> bool:
         return len(await letters(operator)) == len(ids)
 
-    await eventually(all_dead, 20)
+    await eventually(all_dead, 60)
     moody.broken = False
     for stored in await letters(operator):
         await deadletters.replay(operator.jetstream(), stored.number)
@@ -29,5 +29,5 @@ async def test_a_letter_of_a_batch_can_be_replayed(house: House, operator: Clien
     async def all_there() -> bool:
         return sorted(await billing.effects()) == sorted(ids)
 
-    await eventually(all_there, 20)
+    await eventually(all_there, 60)
     assert await letters(operator) == []

@@ -1,7 +1,9 @@
 """Closet's Python SDK. The `closet` command lives in `closet_client.cli` and is imported only by itself."""
 
-from closet_contracts.work import Category, Size
+from closet_contracts.rpc import Template, TemplatePage
+from closet_contracts.work import Category, Concern, Size, Style
 
+from closet_client import items
 from closet_client.client import ClosetClient
 from closet_client.errors import ApiProblem, ClosetError, NotAPicture, TransferFailed, Unreachable
 from closet_client.models import (
@@ -10,10 +12,12 @@ from closet_client.models import (
     Cost,
     CreatedJob,
     Estimate,
+    Failure,
     Job,
     JobEvent,
     JobPage,
     JobStatus,
+    Result,
     UploadTicket,
 )
 from closet_client.retries import RetryPolicy
@@ -27,20 +31,27 @@ __all__ = [
     "Category",
     "ClosetClient",
     "ClosetError",
+    "Concern",
     "Consent",
     "Cost",
     "CreatedJob",
     "Downloaded",
     "Estimate",
+    "Failure",
     "Job",
     "JobEvent",
     "JobPage",
     "JobStatus",
     "NotAPicture",
+    "Result",
     "RetryPolicy",
     "Session",
     "Size",
+    "Style",
+    "Template",
+    "TemplatePage",
     "TransferFailed",
     "Unreachable",
     "UploadTicket",
+    "items",
 ]

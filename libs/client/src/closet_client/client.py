@@ -3,16 +3,29 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, TypedDict, Unpack
 from uuid import uuid4
 
 import aiohttp
-from closet_contracts.work import Category, Size
+from closet_contracts.rpc import TemplatePage
+from closet_contracts.work import Category, Concern, Size, Style
 
+from closet_client import items
 from closet_client.errors import TransferFailed
 from closet_client.follow import follow, wait
 from closet_client.hosts import Hosts
-from closet_client.models import Balance, Consent, CreatedJob, Estimate, Job, JobEvent, JobPage, JobStatus, UploadTicket
+from closet_client.items import Item, Picture
+from closet_client.models import (
+    Balance,
+    Consent,
+    CreatedJob,
+    Estimate,
+    Job,
+    JobEvent,
+    JobPage,
+    JobStatus,
+    UploadTicket,
+)
 from closet_client.pictures import SUFFIXES, source_of
 from closet_client.retries import RetryPolicy
 from closet_client.tokens import ApiKey, Session, TokenKeeper
@@ -21,6 +34,19 @@ from closet_client.transport import Transport
 from closet_client.wire import ContextHeaders, Wire
 
 _UPLOAD_ATTEMPTS = 3
+
+
+class How(TypedDict, total=False):
+    """What every request for work may say beside what it asks for.
+
+    The consent that counts is the one on record; `consent=False` refuses without asking for it. The job costs what the
+    estimate of `quote_id` said, as long as that holds. With an `idempotency_key` of your own the call may be made again
+    after a crash without a second job.
+    """
+
+    consent: bool | None
+    quote_id: str | None
+    idempotency_key: str | None
 
 
 def _untold(_done: int, _total: int) -> None:
@@ -103,35 +129,78 @@ class ClosetClient:
                 break
         return ticket
 
-    async def estimate(self, *, size: Size | None = None) -> Estimate:
-        """What a try-on would cost now."""
-        answer = await self._api.post("/gen/estimate", {"type": "tryon", **_size(size)})
-        return Estimate.model_validate(answer.body)
+    async def estimate(self, item: Item | None = None, *, size: Size | None = None) -> Estimate:
+        """What an item would cost now, or a try-on of that size. It need not be complete: its terms are enough."""
+        asked = items.terms(item or items.try_on("", "", size=size))
+        return Estimate.model_validate((await self._api.post("/gen/estimate", asked)).body)
 
-    async def try_on(  # noqa: PLR0913  one parameter per field of the request
+    async def create(self, item: Item, **how: Unpack[How]) -> CreatedJob:
+        """Ask for an item, as `closet_client.items` makes them; see `How`."""
+        fields = {"consent": how.get("consent"), "quoteId": how.get("quote_id")}
+        body = {**item, **{name: value for name, value in fields.items() if value is not None}}
+        answer = await self._api.post(f"/gen/{item['type']}", body, idempotency_key=how.get("idempotency_key"))
+        return CreatedJob.model_validate(answer.body)
+
+    async def try_on(
         self,
-        person: UploadTicket | str,
-        garment: UploadTicket | str,
+        person: Picture,
+        garment: Picture,
         *,
-        consent: bool | None = None,
         category: Category = Category.TOP,
         size: Size | None = None,
-        idempotency_key: str | None = None,
+        **how: Unpack[How],
     ) -> CreatedJob:
-        """Ask for a picture of the person wearing the garment; pictures are named by upload or by key.
+        """Ask for a picture of the person wearing the garment."""
+        return await self.create(items.try_on(person, garment, category=category, size=size), **how)
 
-        The consent that counts is the one on record; `consent=False` refuses without asking for it.
-        With an `idempotency_key` of your own the call may be made again after a crash without a second job.
-        """
-        body = {
-            "personKey": _key(person),
-            "itemKey": _key(garment),
-            "category": category.value,
-            **({} if consent is None else {"consent": consent}),
-            **_size(size),
-        }
-        answer = await self._api.post("/gen/tryon", body, idempotency_key=idempotency_key)
-        return CreatedJob.model_validate(answer.body)
+    async def text_to_image(
+        self,
+        prompt: str,
+        *,
+        negative_prompt: str | None = None,
+        style: Style | None = None,
+        size: Size | None = None,
+        variants: int = 1,
+        **how: Unpack[How],
+    ) -> CreatedJob:
+        """Ask for pictures made from words."""
+        item = items.text_to_image(prompt, negative_prompt=negative_prompt, style=style, size=size, variants=variants)
+        return await self.create(item, **how)
+
+    async def edit(
+        self,
+        picture: Picture,
+        prompt: str,
+        *,
+        mask: Picture | None = None,
+        negative_prompt: str | None = None,
+        size: Size | None = None,
+        **how: Unpack[How],
+    ) -> CreatedJob:
+        """Ask for the picture to be changed as the prompt says; with a mask, only where that is white."""
+        item = items.edit(picture, prompt, mask=mask, negative_prompt=negative_prompt, size=size)
+        return await self.create(item, **how)
+
+    async def hairstyle(
+        self, picture: Picture, *, reference: Picture | None = None, template: str | None = None, **how: Unpack[How]
+    ) -> CreatedJob:
+        """Ask for a picture of the person with the hair of the reference picture or of the template."""
+        return await self.create(items.hairstyle(picture, reference=reference, template=template), **how)
+
+    async def analyse_skin(
+        self, picture: Picture, concerns: Sequence[Concern], *, hd: bool = False, **how: Unpack[How]
+    ) -> CreatedJob:
+        """Ask for scores of the face's skin."""
+        return await self.create(items.skin_analysis(picture, concerns, hd=hd), **how)
+
+    async def batch(self, wanted: Sequence[Item], **how: Unpack[How]) -> CreatedJob:
+        """Ask for all of these items in one job, which completes with those that could be made."""
+        return await self.create(items.batch(wanted), **how)
+
+    async def templates(self, kind: str = "hairstyle", *, limit: int = 50, cursor: str | None = None) -> TemplatePage:
+        """The styles that the vendor offers for a kind of work."""
+        params = {"type": kind, "limit": str(limit), **({"cursor": cursor} if cursor else {})}
+        return TemplatePage.model_validate((await self._api.get("/gen/templates", params=params)).body)
 
     async def job(self, job_id: str) -> Job:
         """A job as it stands."""
@@ -162,11 +231,3 @@ class ClosetClient:
     async def balance(self) -> Balance:
         """The tenant's credits."""
         return Balance.model_validate((await self._api.get("/billing/balance")).body)
-
-
-def _key(picture: UploadTicket | str) -> str:
-    return picture if isinstance(picture, str) else picture.key
-
-
-def _size(size: Size | None) -> dict[str, Any]:
-    return {} if size is None else {"size": {"width": size.width, "height": size.height}}

@@ -63,13 +63,24 @@ class CreatedJob(Model):
 
 
 class Result(Model):
-    """A picture that was made."""
+    """A file that was made, a picture or the JSON of an analysis: of which item, and what it shows."""
 
     asset_id: str
+    item: int = 0
+    label: str | None = None
     content_type: str
-    width: int
-    height: int
+    width: int | None = None
+    height: int | None = None
     size_bytes: int
+
+
+class Failure(Model):
+    """An item that gave nothing though its job completed; it is not paid. `tip` is what to do better."""
+
+    item: int
+    code: str
+    message: str
+    tip: str | None = None
 
 
 class JobEvent(Model):
@@ -95,8 +106,10 @@ class JobSummary(Model):
     cost: Cost
     credits_charged: int | None = None
     results: tuple[Result, ...] = ()
+    failures: tuple[Failure, ...] = ()
     error_code: str | None = None
     error_message: str | None = None
+    error_tip: str | None = None
     cancel_requested: bool = False
     created_at: datetime
     updated_at: datetime

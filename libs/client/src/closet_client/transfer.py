@@ -18,6 +18,7 @@ from closet_client.pictures import SUFFIXES, Source, content_type_of
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all (0 where storage did not say)
 
 _CHUNK = 1 << 16
+_SUFFIXES = {**SUFFIXES, "application/json": ".json"}
 # Nothing for so long is a dead connection; a slow one that still moves may take as long as the URL lives.
 _TIMEOUT = aiohttp.ClientTimeout(total=600, sock_connect=5, sock_read=60)
 
@@ -63,7 +64,7 @@ async def _told(source: Source, progress: Progress) -> AsyncIterator[bytes]:
 async def download(session: aiohttp.ClientSession, url: str, path: Path, progress: Progress) -> Downloaded:
     """Save what `url` gives as `path`, which appears whole or not at all.
 
-    A path without a suffix gets the one of the picture's type; the bytes are never converted.
+    A path without a suffix gets the one of the file's type; the bytes are never converted.
 
     Raises:
         TransferFailed: storage refused (an expired URL is a 403), or the connection broke again and again.
@@ -76,16 +77,19 @@ async def download(session: aiohttp.ClientSession, url: str, path: Path, progres
         reraise=True,
     )
     with _beside(path) as (part, file):
-        size: int = await retrying(_fetch, session, url, file, progress)
+        size: int
+        named: str
+        size, named = await retrying(_fetch, session, url, file, progress)
         file.close()
         with part.open("rb") as written:
-            content_type = content_type_of(written.read(12)) or "application/octet-stream"
-        target = path if path.suffix else path.with_suffix(SUFFIXES.get(content_type, ""))
+            content_type = content_type_of(written.read(12)) or named
+        target = path if path.suffix else path.with_suffix(_SUFFIXES.get(content_type, ""))
         part.replace(target)
     return Downloaded(target, content_type, size)
 
 
-async def _fetch(session: aiohttp.ClientSession, url: str, file: BinaryIO, progress: Progress) -> int:
+async def _fetch(session: aiohttp.ClientSession, url: str, file: BinaryIO, progress: Progress) -> tuple[int, str]:
+    """The number of bytes, and what storage calls them."""
     file.seek(0)
     file.truncate()
     size = 0
@@ -98,7 +102,7 @@ async def _fetch(session: aiohttp.ClientSession, url: str, file: BinaryIO, progr
                 progress(size, response.content_length or 0)
     except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
         raise TransferFailed(f"The download broke off ({type(error).__name__}).") from error
-    return size
+    return size, response.content_type
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -52,6 +52,7 @@ class _Ran:
     balance_before: int
     balance_after: int
     vendor_calls: int
+    """Those for the picture; what the service asks about its account and the templates is beside it."""
     vendor_ms: int
     ledger: Booked
 
@@ -138,7 +139,7 @@ async def _try_on(console: Console, stack: Stack, trace: _Trace, inputs: tuple[P
         total_ms=total_ms,
         balance_before=before.balance,
         balance_after=after.balance,
-        vendor_calls=stats["calls"],
+        vendor_calls=sum(stats["callsByOperation"].get(operation, 0) for operation in ("create", "look")),
         vendor_ms=round(sum(task["endedAt"] - task["createdAt"] for task in tasks) * 1000),
         ledger=booked(await read_ledger(stack, tenant), job.id),
     )

@@ -30,10 +30,13 @@ from closet_contracts.rpc import (
     ListTemplates,
     Quote,
     QuotePrice,
+    ReadStatement,
     SignedGets,
     SignedPut,
     SignGet,
     SignPut,
+    Statement,
+    StatementLine,
     Template,
     TemplatePage,
 )
@@ -213,6 +216,32 @@ async def quote_price(request: QuotePrice) -> Quote:
     )
 
 
+async def read_statement(request: ReadStatement) -> Statement:
+    if request.account_id != "tenant:acme":
+        raise rpc.RpcFailed("unknown_account", "There is no such wallet.")
+    line = StatementLine(
+        at=request.since,
+        transaction_id="1",
+        kind="capture",
+        cause="job_1",
+        amount=-5,
+        balance_after=95,
+        actor="jo",
+        job_id="job_1",
+        renders=("job_1.0.1",),
+        trace_id="0af7651916cd43dd8448eb211c80319c",
+    )
+    return Statement(
+        account_id=request.account_id,
+        since=request.since,
+        until=request.until,
+        opening=100,
+        closing=95,
+        lines=(line,),
+        next_after=None if request.after else "1",
+    )
+
+
 async def list_templates(request: ListTemplates) -> TemplatePage:
     if request.cursor == "early":
         raise rpc.RpcFailed("templates_unavailable", "The templates are not known yet.")
@@ -238,7 +267,7 @@ async def answerers(nats_url: Callable[[str], str]) -> AsyncIterator[None]:
     adapter = await connect(nats_url("perfect-adapter"), Service.PERFECT_ADAPTER)
     async with (
         rpc.serve(signer, Service.UPLOAD_SIGNER, {SignPut: sign_put, SignGet: sign_get}),
-        rpc.serve(billing, Service.BILLING_METER, {QuotePrice: quote_price}),
+        rpc.serve(billing, Service.BILLING_METER, {QuotePrice: quote_price, ReadStatement: read_statement}),
         rpc.serve(adapter, Service.PERFECT_ADAPTER, {ListTemplates: list_templates}),
     ):
         yield

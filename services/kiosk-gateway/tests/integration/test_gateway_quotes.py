@@ -49,6 +49,19 @@ async def test_a_named_quote_is_the_price(replica: Any, world: Any) -> None:
     assert (data.quote_id, data.price.credits, data.price.book_version) == (quote["quoteId"], 6, "2026-01")
 
 
+async def test_a_tenant_pays_its_own_prices(replica: Any, world: Any) -> None:
+    instance = await replica()
+    mine, other = await instance.user(), await instance.user(tenant="other")
+    book = PriceBook(version="2026-02", credits={"text2img": 3}, overrides={"other": {"text2img": 2}})
+    await world.tell(CreditPricesPublished(book=book, effective_from=datetime.now(UTC)), "closet")
+
+    async def costs() -> Any:
+        credits = [(await api.post("/gen/text2img", BODY)).body["cost"]["credits"] for api in (mine, other)]
+        return credits == [6, 4]
+
+    await eventually(costs)
+
+
 async def test_a_quote_is_for_one_person_and_one_work(replica: Any) -> None:
     instance = await replica()
     api = await instance.user()

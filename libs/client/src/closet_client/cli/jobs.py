@@ -7,14 +7,15 @@ import typer
 from rich.markup import escape
 
 from closet_client.cli.output import FAILED, err, out, print_json, run, table
+from closet_client.cli.results import save
 from closet_client.cli.settings import AsJson, Url, User, client
-from closet_client.cli.watch import check_output, coloured, save, watch
+from closet_client.cli.watch import check_output, coloured, watch
 from closet_client.models import Job, JobStatus, JobSummary
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many, at most.")]
 Cursor = Annotated[str, typer.Option("--cursor", help="Go on where an earlier page ended.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow the job until it has ended.")]
-Save = Annotated[Path | None, typer.Option("--output", "-o", help="Save the picture here.")]
+Save = Annotated[Path | None, typer.Option("--output", "-o", help="Save what it made here.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +51,7 @@ def job(  # noqa: PLR0913  one parameter per option
     user: User = "",
     json: AsJson = False,
 ) -> None:
-    """Show a job; wait for it or save its picture."""
+    """Show a job; wait for it or save what it made."""
     if output is not None:
         check_output(output)
     run(_job(job_id, wait=wait, output=output, url=url, user=user, json=json))
@@ -66,8 +67,8 @@ async def _job(  # noqa: PLR0913  one parameter per option
         else:
             _show(found)
         if output is not None:
-            saved = await save(closet, found, output)
-            err.print(f"[green]✓[/] {escape(str(saved.path))}", soft_wrap=True)
+            for saved in await save(closet, found, output):
+                err.print(f"[green]✓[/] {escape(str(saved.file.path))}", soft_wrap=True)
     if wait and found.status is not JobStatus.COMPLETED:
         raise typer.Exit(FAILED)
 
@@ -91,7 +92,7 @@ def _show(found: Job) -> None:
     rows = {
         "changed": _when(found),
         "attempts": str(found.attempts),
-        "pictures": str(len(found.result_urls)),
+        "results": str(len(found.result_urls)),
         "error": f"{found.error_message} ({found.error_code})" if found.error_code else "",
     }
     for name, value in rows.items():

@@ -1,6 +1,7 @@
-"""Both pictures on their way at once, with a bar each."""
+"""Pictures on their way at once, with a bar each."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +16,35 @@ from closet_client.pictures import content_type_of
 
 def picture(meaning: str) -> Any:  # noqa: ANN401  what Typer's own function is declared to give
     """An argument that names a picture; what is none is refused before anything is sent."""
-    return typer.Argument(help=meaning, exists=True, dir_okay=False, readable=True, callback=_check)
+    return typer.Argument(help=meaning, exists=True, dir_okay=False, readable=True, callback=check_picture)
 
 
-def _check(path: Path) -> Path:
-    with path.open("rb") as file:
-        if content_type_of(file.read(12)) is None:
-            raise typer.BadParameter(f"{path} is not a JPEG, PNG or WebP picture")
+def picture_option(name: str, meaning: str) -> Any:  # noqa: ANN401  as above
+    """An option that does."""
+    return typer.Option(name, help=meaning, exists=True, dir_okay=False, readable=True, callback=check_picture)
+
+
+def check_picture(path: Path | None) -> Path | None:
+    """Refuse what is no picture."""
+    if path is not None:
+        with path.open("rb") as file:
+            if content_type_of(file.read(12)) is None:
+                raise typer.BadParameter(f"{path} is not a JPEG, PNG or WebP picture")
     return path
 
 
-async def upload_both(closet: ClosetClient, person: Path, garment: Path) -> tuple[UploadTicket, UploadTicket]:
-    """Upload the two pictures; one that fails stops the other."""
+async def upload_all(closet: ClosetClient, pictures: Mapping[str, Path]) -> dict[str, str]:
+    """Upload the pictures; the key of each by its name. One that fails stops the others."""
     columns = (TextColumn("{task.description:<8}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=err) as progress:
         try:
             async with asyncio.TaskGroup() as group:
-                first = group.create_task(_upload(closet, person, "person", progress))
-                second = group.create_task(_upload(closet, garment, "garment", progress))
+                tasks = {
+                    name: group.create_task(_upload(closet, path, name, progress)) for name, path in pictures.items()
+                }
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
-    return first.result(), second.result()
+    return {name: task.result().key for name, task in tasks.items()}
 
 
 async def _upload(closet: ClosetClient, path: Path, name: str, progress: Progress) -> UploadTicket:

@@ -1,4 +1,4 @@
-"""A job as it goes: its timeline line by line, and its picture saved at the end."""
+"""A job as it goes: its timeline line by line, and why it made nothing."""
 
 import asyncio
 from contextlib import aclosing
@@ -10,13 +10,13 @@ from rich.markup import escape
 
 from closet_client.cli.output import err
 from closet_client.client import ClosetClient
-from closet_client.errors import ClosetError
 from closet_client.models import Job, JobEvent, JobStatus
-from closet_client.pictures import SUFFIXES
-from closet_client.transfer import Downloaded
 
 Output = Annotated[
-    Path, typer.Option("--output", "-o", help="Where the picture goes; without a suffix it gets the picture's own.")
+    Path,
+    typer.Option(
+        "--output", "-o", help="Where the result goes; without a suffix it gets its own. Of several each gets a name."
+    ),
 ]
 _COLOURS = {
     JobStatus.COMPLETED: "green",
@@ -24,10 +24,6 @@ _COLOURS = {
     JobStatus.EXPIRED: "red",
     JobStatus.CANCELLED: "yellow",
 }
-
-
-class JobEnded(ClosetError):
-    """The job ended without a picture."""
 
 
 def coloured(status: JobStatus) -> str:
@@ -64,25 +60,10 @@ async def watch(closet: ClosetClient, job_id: str) -> Job:
     return job
 
 
-async def save(closet: ClosetClient, job: Job, path: Path) -> Downloaded:
-    """Save the picture of a job that has ended.
-
-    Raises:
-        JobEnded: there is none.
-    """
-    if job.status is not JobStatus.COMPLETED or not job.result_urls:
-        raise JobEnded(why(job))
-    saved = await closet.download(job.result_urls[0], path)
-    suffix = SUFFIXES.get(saved.content_type)
-    if suffix and saved.path.suffix.lower() not in {suffix, ".jpeg" if suffix == ".jpg" else suffix}:
-        err.print(f"[yellow]![/] {escape(saved.path.name)} holds {saved.content_type} bytes, as the server made them.")
-    return saved
-
-
 def why(job: Job) -> str:
     """Why there is no picture, for a person."""
     if job.error_message:
-        return f"{job.error_message} ({job.error_code})"
+        return " ".join(filter(None, [f"{job.error_message} ({job.error_code})", job.error_tip]))
     return (
         "The job is not done yet." if not job.status.terminal else f"The job ended as {job.status}, without a picture."
     )

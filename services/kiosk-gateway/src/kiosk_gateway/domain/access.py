@@ -12,6 +12,7 @@ class Scope(StrEnum):
     JOBS_READ = "jobs:read"
     CONSENT = "consent"
     BALANCE_READ = "balance:read"
+    STATEMENT_READ = "statement:read"  # what a tenant spends is for its finance, not for its shoppers
 
 
 DEFAULT_SCOPES = (Scope.GENERATE, Scope.JOBS_READ, Scope.CONSENT, Scope.BALANCE_READ)

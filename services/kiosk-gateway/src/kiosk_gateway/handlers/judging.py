@@ -111,6 +111,6 @@ def _by_the_book(asked: Asked, known: Known) -> Price | Problem:
     if known.book is None:
         return refuse(UNAVAILABLE)
     try:
-        return price(known.book, asked.work.chargeable())
+        return price(known.book.of(asked.tenant), asked.work.chargeable())
     except Unpriceable:
         return refuse(UNPRICEABLE)

@@ -1,18 +1,28 @@
-"""Consent, and the tenant's balance."""
+"""Consent, and the tenant's balance and statement."""
 
 from typing import Any
 
 from aiohttp import web
-from closet_chassis.http import read_model, reply
+from closet_chassis.http import read_model, read_query, reply
+from closet_contracts import rpc
+from closet_contracts.rpc import ReadStatement
+from closet_messaging.rpc import RpcFailed
 from closet_messaging.unit import Tx
 
 from kiosk_gateway.domain.access import account_of
-from kiosk_gateway.domain.refusals import UNKNOWN_CONSENT_VERSION
+from kiosk_gateway.domain.refusals import INVALID_REQUEST, UNKNOWN_CONSENT_VERSION
 from kiosk_gateway.handlers import consents
 from kiosk_gateway.handlers.idempotency import once
-from kiosk_gateway.handlers.refusing import refuse
+from kiosk_gateway.handlers.refusing import ask, refuse
 from kiosk_gateway.http.context import CALLER, GATEWAY, idempotency_key
-from kiosk_gateway.http.models import Balance, Consent, ConsentRequest
+from kiosk_gateway.http.models import (
+    Balance,
+    Consent,
+    ConsentRequest,
+    Statement,
+    StatementLine,
+    StatementQuery,
+)
 from kiosk_gateway.store import consents as store
 from kiosk_gateway.store.money import read_balance
 
@@ -66,3 +76,34 @@ def _consent(consent: store.Consent | None, version: str) -> Consent:
         withdrawn_at=consent.withdrawn_at if consent else None,
         current_version=version,
     )
+
+
+async def get_statement(request: web.Request) -> web.StreamResponse:
+    """GET /billing/statement."""
+    query = read_query(request, StatementQuery)
+    if query.until <= query.since:
+        raise refuse(INVALID_REQUEST, "The period has to end after it begins.")
+    question = ReadStatement(
+        account_id=account_of(request[CALLER].tenant),
+        since=query.since,
+        until=query.until,
+        after=query.cursor,
+        limit=query.limit,
+    )
+    try:
+        found = await ask(request.app[GATEWAY].bus, question)
+    except RpcFailed as error:
+        if error.code != "unknown_account":
+            raise
+        # Nothing was ever booked for this tenant.
+        found = rpc.Statement(
+            account_id=question.account_id, since=query.since, until=query.until, opening=0, closing=0, lines=()
+        )
+    return reply(_statement(found), headers=_PRIVATE)
+
+
+def _statement(found: rpc.Statement) -> Statement:
+    """Who decided on our side is not the tenant's to know."""
+    lines = tuple(StatementLine(**line.model_dump(by_alias=False, exclude={"actor"})) for line in found.lines)
+    told = found.model_dump(by_alias=False, exclude={"lines", "next_after"})
+    return Statement(**told, lines=lines, next_cursor=found.next_after)

@@ -35,6 +35,7 @@ class Control:
         app.router.add_post("/_sandbox/faults", self.add_faults)
         app.router.add_delete("/_sandbox/faults", self.clear_faults)
         app.router.add_post("/_sandbox/nudge", self.nudge)
+        app.router.add_get("/_sandbox/public-key", self.public_key)
 
     async def ready(self, request: web.Request) -> web.Response:
         """Only for those who know a key: whoever started this one can tell it from another."""
@@ -73,6 +74,10 @@ class Control:
     async def clear_faults(self, request: web.Request) -> web.Response:
         self._world.faults.waiting.clear()
         return await self.faults(request)
+
+    async def public_key(self, _request: web.Request) -> web.Response:
+        """For which clients of the first API encrypt who they are."""
+        return web.Response(text=self._world.tokens.public_key, content_type="application/x-pem-file")
 
     async def nudge(self, request: web.Request) -> web.Response:
         self._world.nudge(_understood(Nudge, await _object(request)))

@@ -1,7 +1,7 @@
 """What goes wrong next, as it was ordered: for whom it may concern, or by a header for one call and its task."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
@@ -68,20 +68,24 @@ class Fault(Document):
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """When something may go wrong: a call, or a task by the call that created it. `own` is ordered for it alone."""
+    """When something may go wrong: a call, or a task by the call that created it. `own` was ordered for it alone."""
 
     operation: str
     key: str
     feature: str | None = None
-    own: list[Fault] = field(default_factory=list)
+    own: tuple[list[Fault], ...] = ()
+
+    def steered_by(self, header: str) -> "Occasion":
+        """The same, with more that was ordered for it alone.
+
+        Raises:
+            Refused: the header means nothing.
+        """
+        return replace(self, own=(_steered(header), *self.own))
 
 
-def steered(header: str) -> list[Fault]:
-    """The faults in `<kind>[;name=value...]`, several separated by commas.
-
-    Raises:
-        Refused: there is no such fault.
-    """
+def _steered(header: str) -> list[Fault]:
+    """The faults in `<kind>[;name=value...]`, several separated by commas."""
     return [_fault(words) for words in header.split(",") if words.strip()]
 
 
@@ -110,7 +114,7 @@ class Faults:
 
     def take(self, kind: Kind, occasion: Occasion) -> Fault | None:
         """The first fault that fits and that chance does not spare, the occasion's own before others; it is used."""
-        for waiting in (occasion.own, self.waiting):
+        for waiting in (*occasion.own, self.waiting):
             for fault in waiting:
                 if fault.kind == kind and _fits(fault, occasion) and self._happens(fault):
                     fault.count -= 1

@@ -7,7 +7,9 @@ from aiohttp import web
 from closet_devstack.sandbox.perfect.answers import refusal
 from closet_devstack.sandbox.perfect.delivery import Sending, cut, send
 from closet_devstack.sandbox.perfect.errors import Refused
-from closet_devstack.sandbox.perfect.faults import STEERING_HEADER, Kind, Occasion, steered
+from closet_devstack.sandbox.perfect.faults import STEERING_HEADER, Kind, Occasion
+from closet_devstack.sandbox.perfect.settings import Settings
+from closet_devstack.sandbox.perfect.tokens import looks_like_token
 from closet_devstack.sandbox.perfect.world import World
 
 Call = Callable[[web.Request, Occasion], Awaitable[web.Response]]
@@ -19,16 +21,17 @@ EGRESS_HEADER = "X-Sandbox-Egress"
 _BEARER = "Bearer "
 
 
-def guarded(world: World, operation: str, call: Call, feature: str | None = None) -> Handler:
-    """The call behind the gate, counted under its operation's name."""
+def guarded(world: World, operation: str, call: Call, feature: str | None = None, *, is_open: bool = False) -> Handler:
+    """The call behind the gate, counted under its operation's name. An open one needs no key."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         world.calls[operation] += 1
+        occasion = Occasion(operation, _key(world, request), feature)
         try:
-            occasion = Occasion(operation, _key(request), feature, steered(request.headers.get(STEERING_HEADER, "")))
+            occasion = occasion.steered_by(request.headers.get(STEERING_HEADER, ""))
+            response = await _answered(world, call, request, occasion, is_open=is_open)
         except Refused as refused:
-            return refusal(refused)
-        response = await _answered(world, call, request, occasion)
+            response = refusal(refused)
         if response is None:
             return cut(request)
         world.answers[response.status] += 1
@@ -37,12 +40,16 @@ def guarded(world: World, operation: str, call: Call, feature: str | None = None
     return handle
 
 
-async def _answered(world: World, call: Call, request: web.Request, occasion: Occasion) -> web.Response | None:
+async def _answered(
+    world: World, call: Call, request: web.Request, occasion: Occasion, *, is_open: bool
+) -> web.Response | None:
     """The answer, or None when there shall be none."""
     if world.faults.take("cut", occasion):
         return None
     try:
-        _admit(world, request, occasion.key)
+        _count(world, request, occasion.key)
+        if not is_open:
+            _check_key(world.settings, occasion.key)
         await _refuse_if_ordered(world, occasion, lambda: call(request, occasion))
         response = await call(request, occasion)
     except Refused as refused:
@@ -62,14 +69,20 @@ async def _delivered(
     return response
 
 
-def _admit(world: World, request: web.Request, key: str) -> None:
-    """Raises Refused when it is over the quota, or the key is not good."""
+def _count(world: World, request: web.Request, key: str) -> None:
+    """Raises Refused when it is one too many."""
     settings = world.settings
     address = request.headers.get(EGRESS_HEADER) or request.remote
     per_address = settings.quota_calls if settings.quota_address_calls is None else settings.quota_address_calls
     limits = {f"key {key}": settings.quota_calls, f"address {address}": per_address}
     if not world.quota.admit(limits, settings.quota_window_s, world.now()):
         raise Refused(429)
+
+
+def _check_key(settings: Settings, key: str) -> None:
+    """Raises Refused when it is not good."""
+    if looks_like_token(key):
+        raise Refused(401, "InvalidAccessToken")
     if key in settings.inactive_keys:
         raise Refused(401, "InactiveApiKey")
     if key in settings.expired_keys:
@@ -88,9 +101,9 @@ async def _refuse_if_ordered(world: World, occasion: Occasion, carry_out: Callab
     raise Refused(fault.status, fault.code, as_page=as_envelope is None)
 
 
-def _key(request: web.Request) -> str:
+def _key(world: World, request: web.Request) -> str:
     header = request.headers.get("Authorization", "")
-    return header.removeprefix(_BEARER) if header.startswith(_BEARER) else ""
+    return world.tokens.key_of(header.removeprefix(_BEARER), world.now()) if header.startswith(_BEARER) else ""
 
 
 def _ms(world: World, kind: Kind, occasion: Occasion) -> int:

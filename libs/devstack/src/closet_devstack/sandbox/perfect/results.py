@@ -4,7 +4,7 @@ from aiohttp import web
 
 from closet_devstack.sandbox.perfect.delivery import Sending, send
 from closet_devstack.sandbox.perfect.errors import Refused
-from closet_devstack.sandbox.perfect.faults import STEERING_HEADER, Kind, Occasion, steered
+from closet_devstack.sandbox.perfect.faults import STEERING_HEADER, Kind, Occasion
 from closet_devstack.sandbox.perfect.tasks import Task
 from closet_devstack.sandbox.perfect.world import World
 
@@ -51,15 +51,14 @@ class Downloads:
         return sent
 
     def _occasion(self, request: web.Request, name: str) -> Occasion:
-        """That of the task, for whose first download faults may still wait; or the download's own."""
+        """That of the task, and what was ordered for this download alone."""
         task = self._world.owners.get(name)
         if task is None:
             raise web.HTTPNotFound
         try:
-            task.occasion.own.extend(steered(request.headers.get(STEERING_HEADER, "")))
+            return task.occasion.steered_by(request.headers.get(STEERING_HEADER, ""))
         except Refused as refused:
             raise web.HTTPBadRequest(text=refused.sentence) from None
-        return task.occasion
 
     def _response(self, request: web.Request, name: str, occasion: Occasion) -> web.Response:
         world = self._world

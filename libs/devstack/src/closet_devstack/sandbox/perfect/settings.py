@@ -18,6 +18,8 @@ class Settings(Document):
     """Keys that once worked: 401 `InactiveApiKey`."""
     expired_keys: list[str] = Field(default_factory=list, repr=False)
     """Keys whose time is over: 401 `ExpiredApiKey`."""
+    clients: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Ids of clients of the first API, each with the API key that its tokens stand for."""
     units: dict[str, int] = Field(default_factory=dict, repr=False)
     """The balance of a key, where it differs from the usual one; naming a key sets its balance."""
     webhook_urls: Annotated[list[str], Field(max_length=10)] = Field(default_factory=list)

@@ -38,6 +38,7 @@ def shown(task: Task) -> dict[str, Any]:
         "error": task.error,
         "inputs": [reference.place for reference in task.order.references],
         "options": task.order.options,
+        "latencyMs": task.latency_ms,
         "looks": task.looks,
         "unitsCharged": task.charged,
         "gone": task.gone,

@@ -14,6 +14,7 @@ from closet_devstack.sandbox.perfect.quota import Quota
 from closet_devstack.sandbox.perfect.settings import Settings
 from closet_devstack.sandbox.perfect.storage import Shelf, Signer
 from closet_devstack.sandbox.perfect.tasks import Task, new_id
+from closet_devstack.sandbox.perfect.tokens import Tokens
 from closet_devstack.sandbox.perfect.units import Accounts
 from closet_devstack.sandbox.perfect.uploads import Uploads
 
@@ -53,6 +54,7 @@ class World:
         self.downloaded: set[str] = set()
         self.uploads = Uploads()
         self.signer = Signer()
+        self.tokens = Tokens()
         self._set_balances(self.settings)
 
     def now(self) -> float:

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from closet_devstack.sandbox.perfect.api import account, deletion, files, tasks, templates
+from closet_devstack.sandbox.perfect.api import account, auth, deletion, files, tasks, templates
 from closet_devstack.sandbox.perfect.engine import Engine
 from closet_devstack.sandbox.perfect.world import World
 
@@ -13,3 +13,4 @@ def add_routes(app: web.Application, world: World, engine: Engine) -> None:
     tasks.add_routes(app, world, engine)
     files.add_routes(app, world)
     account.add_routes(app, world)
+    auth.add_routes(app, world)
