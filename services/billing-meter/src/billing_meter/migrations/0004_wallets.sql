@@ -13,27 +13,39 @@ ALTER TABLE accounts
     ADD CHECK ((wallet IS NULL) = (kind IN ('house', 'revenue')));
 
 -- balance = all of the wallet's accounts, held = its holds and promises, available = balance - held.
+-- Here and below, what is checked with each movement is one constraint: the server prepares every one anew each time.
 ALTER TABLE balances
     DROP CONSTRAINT balances_tenant_id_key,
-    ADD COLUMN promotional bigint NOT NULL DEFAULT 0 CHECK (promotional >= 0),
-    ADD COLUMN promised bigint NOT NULL DEFAULT 0 CHECK (promised BETWEEN 0 AND held),
+    DROP CONSTRAINT balances_check,
+    DROP CONSTRAINT balances_held_check,
+    ADD COLUMN promotional bigint NOT NULL DEFAULT 0,
+    ADD COLUMN promised bigint NOT NULL DEFAULT 0,
     ADD COLUMN low_at bigint[] NOT NULL DEFAULT '{100}',  -- falling below each of these is told
     ADD COLUMN told_low bigint,  -- the lowest threshold told of since credits last came in
     ADD COLUMN suspended_from timestamptz,  -- nothing new is held from then on
-    ADD CHECK (balance - held >= promotional);
+    ADD CHECK (promised >= 0 AND held >= promised AND promotional >= 0 AND balance - held >= promotional);
 
-ALTER TABLE transactions DROP CONSTRAINT transactions_kind_check, ADD CHECK (kind IN (
-    'grant', 'topup', 'subscription', 'promotion', 'expiry', 'adjustment', 'hold', 'capture', 'release', 'refund',
-    'reversal', 'promise', 'settlement'));
+ALTER TABLE transactions DROP CONSTRAINT transactions_kind_check, ADD CHECK (kind = ANY (
+    '{grant,topup,subscription,promotion,expiry,adjustment,hold,capture,release,refund,reversal,promise,settlement}'));
 -- What came in came in once, whatever it was booked as.
 CREATE UNIQUE INDEX transactions_receive_once ON transactions (cause)
     WHERE kind IN ('grant', 'topup', 'subscription', 'promotion');
 
 -- `promotional`: how much of the hold was taken from what was given. `refunded`: how much of `captured` was given back.
 ALTER TABLE holds
+    DROP CONSTRAINT holds_credits_check,
+    DROP CONSTRAINT holds_check,
+    DROP CONSTRAINT holds_check1,
+    DROP CONSTRAINT holds_check2,
+    DROP CONSTRAINT holds_state_check,
     ADD COLUMN wallet text,
-    ADD COLUMN promotional bigint NOT NULL DEFAULT 0 CHECK (promotional BETWEEN 0 AND credits),
-    ADD COLUMN refunded bigint NOT NULL DEFAULT 0 CHECK (refunded BETWEEN 0 AND captured);
+    ADD COLUMN promotional bigint NOT NULL DEFAULT 0,
+    ADD COLUMN refunded bigint NOT NULL DEFAULT 0,
+    ADD CHECK (
+        promotional BETWEEN 0 AND credits AND captured BETWEEN 0 AND credits AND refunded BETWEEN 0 AND captured
+        AND state = ANY ('{held,captured,released,denied,barred}') AND (state = 'held') = (settled_at IS NULL)
+        AND (state <> 'held' OR expires_at IS NOT NULL)
+    );
 UPDATE holds SET wallet = 'tenant:' || tenant_id;
 ALTER TABLE holds ALTER COLUMN wallet SET NOT NULL;
 -- Rows are written in the order of time: a summary of blocks finds a day's, and costs the writer next to nothing.
