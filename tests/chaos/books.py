@@ -78,10 +78,10 @@ class Books:
 
 
 async def read(pools: Pools) -> Books:
-    """The books as they stand."""
+    """The books as they stand. First what was handled, then what was told: news may come in between."""
+    inboxes = await asyncio.gather(*(pool.fetch("SELECT event_id::text FROM inbox") for pool in pools.values()))
     outboxes = await asyncio.gather(*(pool.fetch("SELECT * FROM outbox") for pool in pools.values()))
     sent = [row for rows in outboxes for row in rows]
-    inboxes = await asyncio.gather(*(pool.fetch("SELECT event_id::text FROM inbox") for pool in pools.values()))
     found = await asyncio.gather(*(pools[service].fetch(sql) for service, sql in _QUERIES.values()))
     return Books(
         events={str(row["id"]): decode(row["payload"]) for row in sent},
