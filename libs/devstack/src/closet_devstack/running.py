@@ -20,7 +20,7 @@ TENANT = "demo"
 async def keep_running(folder: Path) -> None:
     """Run until cancelled. What is in `folder` is found again by the next start."""
     console = Console(highlight=False)
-    async with Stack(StackOptions(folder=folder, gateway_port=PORT)) as stack:
+    async with Stack(StackOptions(folder=folder, gateway_port=PORT, stripe=True)) as stack:
         await stack.start_services()
         tenant = await make_tenant(stack, TENANT, CREDITS, api_key=_api_key(folder / "demo-tenant.json"))
         _tell(console, stack, tenant, folder)
@@ -46,6 +46,7 @@ def _tell(console: Console, stack: Stack, tenant: Tenant, folder: Path) -> None:
         ("client API", f"{gateway}/api"),
         ("its description", f"{gateway}/docs"),
         ("vendor sandbox", f"{stack.perfect.url}/_sandbox/stats"),
+        ("Stripe sandbox", stack.stripe.url if stack.stripe else ""),
         ("S3", stack.s3.endpoint),
         ("logs", str(folder / "services")),
     ):

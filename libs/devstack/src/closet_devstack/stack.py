@@ -15,11 +15,14 @@ from closet_devstack.databases import ServiceDatabases
 from closet_devstack.folders import claimed, throw_away
 from closet_devstack.parts import choose_nats, choose_postgres, choose_s3
 from closet_devstack.sandbox.perfect.remote import Remote
+from closet_devstack.sandbox.stripe.remote import Remote as StripeRemote
 from closet_devstack.servers.base import Part
 from closet_devstack.servers.perfect import PerfectServer
+from closet_devstack.servers.stripe import StripeServer
 from closet_devstack.service import ServiceProcess
 
 WEBHOOK_PATH = "/webhooks/perfect"
+STRIPE_WEBHOOK_PATH = "/webhooks/stripe"
 _HOLD_S3_KEYS = {Service.UPLOAD_SIGNER, Service.PERFECT_ADAPTER}
 
 
@@ -37,12 +40,14 @@ class StackOptions:
     """For every service."""
     gateway_port: int | None = None
     """Taken if it is free."""
+    stripe: bool = False
+    """With Stripe's sandbox, to which billing-meter is connected."""
 
 
 class Stack:
     """`async with Stack() as stack: await stack.start_services()`.
 
-    What can be stopped and started goes by its name: `nats`, `postgres`, `s3`, `perfect`, or a service's.
+    What can be stopped and started goes by its name: `nats`, `postgres`, `s3`, `perfect`, `stripe`, or a service's.
     """
 
     def __init__(self, options: StackOptions | None = None) -> None:
@@ -72,7 +77,8 @@ class Stack:
         self.postgres = choose_postgres(self.folder / "postgres", durable=options.durable)
         self.s3 = choose_s3(self.folder / "s3")
         self.perfect = PerfectServer(self.folder / "perfect", options.sandbox)
-        self._servers = [self.nats, self.postgres, self.s3, self.perfect]
+        self.stripe = StripeServer(self.folder / "stripe") if options.stripe else None
+        self._servers = [self.nats, self.postgres, self.s3, self.perfect, *filter(None, [self.stripe])]
         await _together(asyncio.to_thread(server.start) for server in self._servers)
         self.vendor = Remote(self.perfect.url)
         self._databases = ServiceDatabases(self.postgres)
@@ -111,6 +117,8 @@ class Stack:
             env |= self.s3.env(service)
         if service is Service.PERFECT_ADAPTER:
             env |= self.perfect.env()
+        if service is Service.BILLING_METER and self.stripe:
+            env |= self.stripe.env()
         if service is Service.KIOSK_GATEWAY:
             env |= {"CLOSET_TOKEN_KEY_FILE": str(self._token_key), "CLOSET_PUBLIC_URL": self.url(service)}
         return {**env, **self.options.environment}
@@ -126,6 +134,8 @@ class Stack:
         await asyncio.to_thread(process.start)
         if process.service is Service.PERFECT_ADAPTER:
             await self._tell_vendor()
+        if process.service is Service.BILLING_METER and self.stripe:
+            await StripeRemote(self.stripe.url).change(webhook_url=process.url + STRIPE_WEBHOOK_PATH)
         return process
 
     async def start_services(self, replicas: int = 1, **env: str) -> None:
