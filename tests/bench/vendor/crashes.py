@@ -12,9 +12,11 @@ from closet_devstack.testing import eventually
 from tests.bench.vendor.adapter import STEPS
 from tests.bench.vendor.rig import ADAPTER, Rig, running
 
-REPLICAS = 2
+REPLICAS = 3
+KEYS = 6
+"""Several, so that an order in doubt holds up one of them only."""
 _PROGRAM = "tests.bench.vendor.adapter"
-_SANDBOX = ("--latency-ms", "150", "--quota-calls", "0")
+_SANDBOX = ("--latency-ms", "150", "--quota-calls", "0", "--fixed-result")
 _SETTINGS = {
     "PERFECT_QUOTA_CALLS": "0",
     "PERFECT_PACE_PER_S": "0",
@@ -36,7 +38,7 @@ _FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "result_gone", "probability": 0.03},
     {"kind": "result_cut", "probability": 0.03},
 )
-_JOBS_AHEAD = 6
+_JOBS_AHEAD = 9
 _CRASH_WITHIN_S = 60.0
 _SETTLED_S = 180.0
 
@@ -71,8 +73,9 @@ class Crasher:
 async def crashes(each: int, seed: int = 0) -> dict[str, Any]:
     """Kill at each step so many times; then let all come to rest, and count."""
     dice = random.Random(seed)
-    async with running(_SANDBOX, 0, **_SETTINGS) as rig:
-        await rig.stack.vendor.change(answer_ms=40, seed=seed)
+    keys = [f"key-of-the-bench-{number}" for number in range(KEYS)]
+    async with running(_SANDBOX, 0, PERFECT_API_KEY=",".join(keys), **_SETTINGS) as rig:
+        await rig.stack.vendor.change(answer_ms=40, seed=seed, api_keys=keys)
         for fault in _FAULTS:
             await rig.stack.vendor.fault(count=-1, **fault)
         survived, jobs = Counter[str](), list[str]()

@@ -17,7 +17,7 @@ from closet_contracts.ids import new_id
 from closet_contracts.job import JobDispatched
 from closet_contracts.nouns import Service
 from closet_contracts.render import RenderFailed, RenderSucceeded
-from closet_contracts.work import TextToImage
+from closet_contracts.work import Size, TextToImage
 from closet_devstack.stack import Stack, StackOptions
 from closet_devstack.testing import eventually
 from closet_messaging.connection import connect, drain
@@ -25,8 +25,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 ADAPTER = Service.PERFECT_ADAPTER
-WORK = TextToImage(prompt="a red dress on a white wall")
-"""One unit, no inputs: so units paid are results delivered."""
+WORK = TextToImage(prompt="a red dress on a white wall", size=Size(width=384, height=512))
+"""One unit, no inputs: so units paid are results delivered. As large as the fixed result: nothing to scale."""
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Rig:
     database: Connection
     ends: dict[str, RenderSucceeded | RenderFailed] = field(default_factory=dict)
     ended_twice: int = 0
+    _heard: set[str] = field(default_factory=set)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def dispatch(self, tenant: str, count: int, priority: Priority = Priority.INTERACTIVE) -> list[str]:
@@ -82,10 +83,11 @@ class Rig:
 
     async def hear(self, message: Msg) -> None:
         """An event of the adapter's."""
-        data = decode(message.data).data
-        if isinstance(data, RenderSucceeded | RenderFailed):
-            self.ended_twice += data.job_id in self.ends
-            self.ends[data.job_id] = data
+        event = decode(message.data)
+        if isinstance(event.data, RenderSucceeded | RenderFailed) and event.id not in self._heard:
+            self._heard.add(event.id)  # whoever listens outside the stream hears what a relay says again, too
+            self.ended_twice += event.data.job_id in self.ends
+            self.ends[event.data.job_id] = event.data
             self._changed.set()
 
 

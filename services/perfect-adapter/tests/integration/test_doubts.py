@@ -61,12 +61,31 @@ async def test_repeating_is_a_policy_with_a_limit(start: Any, world: Any) -> Non
     assert await world.created() == 1
 
 
-async def test_one_that_fails_again_is_not_repeated_again(start: Any, world: Any) -> None:
-    await start(PERFECT_DOUBT_WAIT_S=1, PERFECT_DOUBT_POLICY="repeat")
-    await world.vendor.fault("cut", 2, operation="create")
-    end = (await world.end(await world.job())).data
+async def test_one_that_is_lost_every_time_is_given_up(start: Any, world: Any) -> None:
+    await start(PERFECT_DOUBT_WAIT_S=0.2, PERFECT_DOUBT_POLICY="repeat")
+    await world.vendor.fault("cut", -1, operation="create")
+    end = (await world.end(await world.job(), timeout=40)).data
     assert end.code == "vendor_ambiguous"
-    assert (await world.calls())["create"] == 2
+    assert (await world.calls())["create"] == 4
+
+
+async def test_a_lost_task_is_found_behind_many_others(start: Any, world: Any, perfect_server: Any, pool: Pool) -> None:
+    """The history comes in pages of 30, the newest first; others use the account by keys of their own kind of work."""
+    await start(PERFECT_ORDERS_AT_ONCE=1)
+    await world.vendor.change(latency_ms=0, fixed_result=True, quota_calls=0)
+    await world.vendor.fault("webhook_lost", -1)
+    await world.vendor.fault("lost_answer", operation="create")
+    job_id = await world.job()
+    await eventually(lambda: pool.fetchval("SELECT state = 'doubtful' FROM renders"))
+    headers = {"Authorization": f"Bearer {perfect_server.api_key}"}
+    body = {"model": "youcam-image-v2", "prompt": "a hat"}
+    url = f"{perfect_server.url}/s2s/v2.0/task/text-to-image/youcam"
+    for _ in range(40):
+        async with world.session.post(url, json=body, headers=headers) as response:
+            assert response.status == 200
+    end = (await world.end(job_id, timeout=40)).data
+    assert isinstance(end, RenderSucceeded)
+    assert (await world.calls())["history"] >= 2
 
 
 async def test_a_lost_task_that_failed_ends_as_it_did(start: Any, world: Any) -> None:

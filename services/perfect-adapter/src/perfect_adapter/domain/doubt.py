@@ -6,7 +6,10 @@ could have made it. One person's picture must never reach another: where two are
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+from perfect_adapter.domain.account import Charge
 
 LOOK_FIRST_S = 2.0
 LOOK_LONGEST_S = 30.0
@@ -75,6 +78,13 @@ def next_step(strays: Collection[Stray], rivals: int) -> Step:
     if not ours:
         return ReadHistory()
     return Adopt(ours[0]) if len(ours) == 1 and not rivals else Undecidable()
+
+
+def goes_on(charges: Collection[Charge], asked_at: datetime | None) -> bool:
+    """Whether a page of the history, the newest first, does not yet reach back to when the order was made."""
+    if not charges or asked_at is None:
+        return False
+    return min(charge.at for charge in charges) > asked_at - timedelta(seconds=CLOCKS_DIFFER_S)
 
 
 def look_again_in_s(looks: int) -> float:

@@ -23,6 +23,7 @@ from perfect_adapter.domain.doubt import (
     Step,
     Undecidable,
     Verdict,
+    goes_on,
     look_again_in_s,
     next_step,
 )
@@ -35,6 +36,9 @@ from perfect_adapter.worker.ends import Fail
 from perfect_adapter.worker.line import Called, Line
 
 log = structlog.get_logger(__name__)
+
+MAX_PAGES = 20
+MAX_REPEATS = 3
 
 RESOLVED = Counter("closet_vendor_doubts_total", "Orders in doubt, by what became of them", ["outcome"])
 
@@ -135,7 +139,7 @@ class Resolver:
             tx.after_commit(self.freed)
 
     async def _may_repeat(self, tx: Tx, render: Render) -> bool:
-        if self.patience.policy is not Policy.REPEAT or render.repeats:
+        if self.patience.policy is not Policy.REPEAT or render.repeats >= MAX_REPEATS:
             return False
         return await doubts.repeats_today(tx.conn) < self.patience.repeats
 
@@ -161,11 +165,20 @@ class Resolver:
             await self._again(tx, render, 0 if known else LOOK_FIRST_S)
 
     async def _read_history(self, claim: Claim) -> None:
-        render = claim.render
-        history = await self.vendor.history(self.line.key(render.key))
+        """Back to when the order was made, a call a page, as far as the quota allows."""
+        render, call_id, page, found = claim.render, claim.call_id, None, 0
+        for _ in range(MAX_PAGES):
+            history = await self.vendor.history(self.line.key(render.key), page)
+            async with self.line.begin() as tx:
+                await self.line.settle(tx, [Called(call_id, render.key, history)])
+                if not isinstance(history, History):
+                    break
+                found += await doubts.note_charges(tx.conn, render, history.charges)
+                page = history.more if goes_on(history.charges, render.asked_at) else None
+                if page is None or not await self.line.may_ask_about(tx, render.key):
+                    break
+                (call_id,) = await self.line.charge(tx, "history", [(render.key, render.render_id)])
         async with self.line.begin() as tx:
-            await self.line.settle(tx, [Called(claim.call_id, render.key, history)])
-            found = await doubts.note_charges(tx.conn, render, history.charges) if isinstance(history, History) else 0
             await self._again(tx, render, 0 if found else look_again_in_s(render.doubts))
 
     async def _again(self, tx: Tx, render: Render, in_s: float) -> None:
