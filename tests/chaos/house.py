@@ -183,7 +183,7 @@ async def _at_vendor(stack: AsyncExitStack, begin: Begin, s3: S3Server, vendor: 
     terms = Terms(Rules(300), WIDTH, 2, LOOK_AFTER_S)
     submitter = Submitter(line, perfect, inputs, results, terms, _asleep, _asleep)
     collector = Collector(line, perfect, results, LOOK_AFTER_S, _asleep, lambda _: False, _asleep)
-    resolver = Resolver(line, perfect, Patience(30, Policy.GIVE_UP, 0), _asleep, _asleep)
+    resolver = Resolver(line, perfect, Patience(30, Policy.GIVE_UP, 0, 3600), _asleep, _asleep)
     sweeper = Sweeper(begin, UNLIMITED.window_s, 2, _asleep)
     return partial(_round, submitter), partial(_round, collector), partial(_round, resolver), sweeper.step
 

@@ -43,6 +43,7 @@ async def stack() -> AsyncIterator[Stack]:
             # An order whose answer died with its process is looked for; one that left no trace was never carried out.
             "PERFECT_DOUBT_WAIT_S": "10",
             "PERFECT_DOUBT_POLICY": "repeat",
+            "PERFECT_TASK_LONGEST_S": "10",
         },
     )
     async with Stack(options) as stack:

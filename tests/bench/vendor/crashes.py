@@ -25,6 +25,7 @@ _SETTINGS = {
     # Long after any task has ended: an order that left no trace by then was never carried out.
     "PERFECT_DOUBT_WAIT_S": "6",
     "PERFECT_DOUBT_POLICY": "repeat",
+    "PERFECT_TASK_LONGEST_S": "6",
     "PERFECT_DOUBT_REPEATS": "100000",
 }
 _FAULTS: tuple[dict[str, Any], ...] = (

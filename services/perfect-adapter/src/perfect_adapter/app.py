@@ -137,4 +137,5 @@ def _terms(settings: Settings) -> Terms:
 
 
 def _patience(settings: Settings) -> Patience:
-    return Patience(settings.doubt_wait_s, Policy(settings.doubt_policy), settings.doubt_repeats)
+    policy = Policy(settings.doubt_policy)
+    return Patience(settings.doubt_wait_s, policy, settings.doubt_repeats, settings.task_longest_s)

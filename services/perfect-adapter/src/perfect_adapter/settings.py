@@ -37,6 +37,7 @@ class Settings(StorageSettings):
 
     doubt_wait_s: float = Field(default=120.0, gt=0, validation_alias="PERFECT_DOUBT_WAIT_S")
     doubt_policy: Literal["give_up", "repeat"] = Field(default="give_up", validation_alias="PERFECT_DOUBT_POLICY")
+    task_longest_s: float = Field(default=3600.0, gt=0, validation_alias="PERFECT_TASK_LONGEST_S")
     doubt_repeats: int = Field(default=10, ge=0, validation_alias="PERFECT_DOUBT_REPEATS")
 
     tryon_version: Literal["v4", "v3"] = Field(default="v4", validation_alias="PERFECT_TRYON_VERSION")

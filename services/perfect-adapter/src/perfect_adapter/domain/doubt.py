@@ -15,8 +15,6 @@ LOOK_FIRST_S = 2.0
 LOOK_LONGEST_S = 30.0
 # The vendor's clock and ours: what it says happened a little before the order was made may still be that order.
 CLOCKS_DIFFER_S = 30.0
-# How long a task may turn up after its order was given up: so long it makes others doubtful.
-TASK_MAY_TURN_UP_S = 3600.0
 
 
 class Policy(StrEnum):
@@ -66,7 +64,12 @@ class Undecidable:
     """Several orders or several tasks fit: whose is whose cannot be told."""
 
 
-Step = Adopt | LookAt | ReadHistory | Undecidable
+@dataclass(frozen=True, slots=True)
+class NoTrace:
+    """The account was searched after the last moment at which it could have been carried out: it was not."""
+
+
+Step = Adopt | LookAt | ReadHistory | Undecidable | NoTrace
 
 
 def next_step(strays: Collection[Stray], rivals: int) -> Step:

@@ -25,6 +25,7 @@ CREATE TABLE renders (
     key text, -- the API key of the task, or of the order in doubt
     asked_at timestamptz, -- when the task was last ordered
     doubts integer NOT NULL DEFAULT 0, -- how often the task was looked for
+    searched_at timestamptz, -- when the history was last read back to when it was ordered
     repeats integer NOT NULL DEFAULT 0, -- orders that were repeated although the first may have been carried out
     task_id text UNIQUE,
     task_began_at timestamptz,
@@ -125,6 +126,15 @@ CREATE TABLE strays (
     seen_at timestamptz NOT NULL,
     PRIMARY KEY (task_id, key, feature)
 );
+
+-- Orders that were repeated: what they may have made can still turn up, and is never another's.
+CREATE TABLE repeated_orders (
+    render_id text NOT NULL,
+    key text NOT NULL,
+    feature text NOT NULL,
+    asked_at timestamptz NOT NULL
+);
+CREATE INDEX repeated_orders_recent ON repeated_orders (key, feature, asked_at);
 
 -- The vendor's copies that are to be deleted, by its task.
 CREATE TABLE deletions (

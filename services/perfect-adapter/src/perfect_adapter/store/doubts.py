@@ -6,7 +6,7 @@ from datetime import datetime
 from closet_messaging.unit import Connection
 
 from perfect_adapter.domain.account import Charge
-from perfect_adapter.domain.doubt import CLOCKS_DIFFER_S, TASK_MAY_TURN_UP_S, Stray, Verdict
+from perfect_adapter.domain.doubt import CLOCKS_DIFFER_S, Stray, Verdict
 from perfect_adapter.store.render import COLUMNS, Render, render_of
 
 
@@ -14,7 +14,8 @@ async def begin(conn: Connection, render_ids: Collection[str], look_in_s: float)
     """Nobody knows whether these exist at the vendor."""
     await conn.execute(
         """
-        UPDATE renders SET state = 'doubtful', lease = NULL, due_at = now() + make_interval(secs => $2), doubts = 0
+        UPDATE renders SET state = 'doubtful', lease = NULL, due_at = now() + make_interval(secs => $2), doubts = 0,
+            searched_at = NULL
         WHERE render_id = ANY($1)
         """,
         list(render_ids),
@@ -57,19 +58,27 @@ async def strays(conn: Connection, render: Render) -> list[Stray]:
     return [Stray(row["task_id"], Verdict(row["verdict"])) for row in rows]
 
 
-async def rivals(conn: Connection, render: Render) -> int:
-    """How many other orders of the same key and feature may have made a task that turns up now."""
+async def rivals(conn: Connection, render: Render, longest_s: float) -> int:
+    """How many other orders of the same key and feature may have made a task that turns up now.
+
+    `longest_s`: so long after it was ordered a task may still turn up.
+    """
     found: int = await conn.fetchval(
         """
-        SELECT count(*) FROM renders
-        WHERE key = $1 AND feature = $2 AND task_id IS NULL AND asked_at IS NOT NULL AND render_id <> $3
-            AND asked_at > now() - make_interval(secs => $4)
-            AND (state IN ('doubtful', 'submitting') OR code = 'vendor_ambiguous' OR repeats > 0)
+        SELECT (
+            SELECT count(*) FROM renders
+            WHERE key = $1 AND feature = $2 AND task_id IS NULL AND asked_at IS NOT NULL AND render_id <> $3
+                AND (state IN ('doubtful', 'submitting')
+                    OR code = 'vendor_ambiguous' AND asked_at > now() - make_interval(secs => $4))
+        ) + (
+            SELECT count(*) FROM repeated_orders
+            WHERE key = $1 AND feature = $2 AND render_id <> $3 AND asked_at > now() - make_interval(secs => $4)
+        )
         """,
         render.key,
         render.feature.name,
         render.render_id,
-        TASK_MAY_TURN_UP_S,
+        longest_s,
     )
     return found
 
@@ -142,6 +151,10 @@ async def repeats_today(conn: Connection) -> int:
 async def repeat(conn: Connection, render: Render) -> None:
     """Order it again: no trace of the first was found."""
     await conn.execute(
+        "INSERT INTO repeated_orders SELECT render_id, key, feature, asked_at FROM renders WHERE render_id = $1",
+        render.render_id,
+    )
+    await conn.execute(
         """
         UPDATE renders SET state = 'waiting', repeats = repeats + 1, lease = NULL, due_at = now(), key = NULL,
             asked_at = NULL
@@ -162,5 +175,12 @@ async def wake_all(conn: Connection) -> bool:
     return status != "UPDATE 0"
 
 
+async def searched(conn: Connection, render: Render) -> None:
+    """The history has been read back to when it was ordered."""
+    await conn.execute("UPDATE renders SET searched_at = now() WHERE render_id = $1", render.render_id)
+
+
 async def forget(conn: Connection, older_than_s: float) -> None:
+    """Forget tasks and orders that nobody asks about any more."""
+    await conn.execute("DELETE FROM repeated_orders WHERE asked_at < now() - make_interval(secs => $1)", older_than_s)
     await conn.execute("DELETE FROM strays WHERE seen_at < now() - make_interval(secs => $1)", older_than_s)

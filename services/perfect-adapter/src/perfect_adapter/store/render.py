@@ -12,7 +12,7 @@ from perfect_adapter.domain.features import FEATURES, Feature
 from perfect_adapter.domain.renders import State
 
 COLUMNS = """render_id, job_id, item, attempt, tenant_id, work, inputs, feature, deadline, cause_id, traceparent, state,
-    lease, tries, looks, key, asked_at, doubts, repeats, task_id, task_began_at, told_at, code"""
+    lease, tries, looks, key, asked_at, doubts, searched_at, repeats, task_id, task_began_at, told_at, code"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Render:
     key: str
     asked_at: datetime | None
     doubts: int
+    searched_at: datetime | None
     repeats: int
     task_id: str | None
     task_began_at: datetime | None
@@ -65,6 +66,7 @@ def render_of(row: asyncpg.Record) -> Render:
         key=row["key"] or "",
         asked_at=row["asked_at"],
         doubts=row["doubts"],
+        searched_at=row["searched_at"],
         repeats=row["repeats"],
         task_id=row["task_id"],
         task_began_at=row["task_began_at"],

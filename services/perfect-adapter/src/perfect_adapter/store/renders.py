@@ -148,7 +148,7 @@ async def mark_running(conn: Connection, began: Sequence[Began], look_after_s: f
 
 
 async def note_task(conn: Connection, began: Sequence[Began]) -> set[str]:
-    """An answer that came after its order was in doubt: go on if it still is, else only remember the task.
+    """An answer that came after its order was in doubt: go on if it still is; of one that has ended, remember the task.
 
     Returns:
         the ids of those that go on.
@@ -161,7 +161,7 @@ async def note_task(conn: Connection, began: Sequence[Began]) -> set[str]:
                 state = CASE WHEN state = 'doubtful' THEN 'running' ELSE state END,
                 due_at = CASE WHEN state = 'doubtful' THEN now() ELSE due_at END,
                 lease = CASE WHEN state = 'doubtful' THEN NULL ELSE lease END
-            WHERE render_id = $1 AND task_id IS NULL RETURNING state
+            WHERE render_id = $1 AND task_id IS NULL AND state IN ('doubtful', 'failed', 'dropped') RETURNING state
             """,
             one.render_id,
             one.task_id,

@@ -18,6 +18,7 @@ from perfect_adapter.domain.doubt import (
     LOOK_FIRST_S,
     Adopt,
     LookAt,
+    NoTrace,
     Policy,
     ReadHistory,
     Step,
@@ -45,11 +46,16 @@ RESOLVED = Counter("closet_vendor_doubts_total", "Orders in doubt, by what becam
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """`wait_s`: how long an order is looked for; then `policy`, with at most so many `repeats` a day."""
+    """`wait_s`: how long an order is looked for; then `policy`, with at most so many `repeats` a day.
+
+    `longest_s`: so long after it was ordered a task may turn up that was not found by then; until that time nothing
+    that turns up is taken for another order's.
+    """
 
     wait_s: float
     policy: Policy
     repeats: int
+    longest_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,8 @@ class Resolver:
             render = await doubts.next_due(tx.conn, list(self.line.ring.keys))
             if render is None:
                 return Claimed((), await renders.next_due_in_s(tx.conn, State.DOUBTFUL))
-            strays, rivals = await doubts.strays(tx.conn, render), await doubts.rivals(tx.conn, render)
+            strays = await doubts.strays(tx.conn, render)
+            rivals = await doubts.rivals(tx.conn, render, self.patience.longest_s)
             step = self._step_in_time(render, next_step(strays, rivals))
             if not isinstance(step, LookAt | ReadHistory):
                 await self._decide(tx, render, step)
@@ -109,31 +116,32 @@ class Resolver:
         self.wake.set()
 
     def _step_in_time(self, render: Render, step: Step) -> Step:
-        """There is an end to looking: what cannot be told by then will not be told."""
+        """There is an end to looking: when the account was searched after the wait was over."""
         if render.feature.classic:
             return Undecidable()  # there is nothing that it could be found by
-        if isinstance(step, Adopt) or not self._is_late(render):
-            return step
-        # The history is read at least once, however late it has become.
-        return step if isinstance(step, LookAt) or not render.doubts else Undecidable()
+        return NoTrace() if isinstance(step, ReadHistory) and self._is_searched(render) else step
+
+    def _is_searched(self, render: Render) -> bool:
+        if render.asked_at is None or render.searched_at is None:
+            return False
+        return (render.searched_at - render.asked_at).total_seconds() > self.patience.wait_s
 
     def _is_late(self, render: Render) -> bool:
         now = datetime.now(UTC)
         return render.feature.classic or (now - (render.asked_at or now)).total_seconds() > self.patience.wait_s
 
-    async def _decide(self, tx: Tx, render: Render, step: Adopt | Undecidable) -> None:
+    async def _decide(self, tx: Tx, render: Render, step: Adopt | Undecidable | NoTrace) -> None:
         if isinstance(step, Adopt):
             await self._adopt(tx, render, step.task_id)
-            return
-        if not self._is_late(render):
+        elif isinstance(step, Undecidable) and not self._is_late(render):
             await doubts.look_again(tx.conn, render, LOOK_FIRST_S)
-        elif await self._may_repeat(tx, render):
+        elif isinstance(step, NoTrace) and await self._may_repeat(tx, render):
             log.error("order_repeated", render_id=render.render_id)
             RESOLVED.labels("repeated").inc()
             await doubts.repeat(tx.conn, render)
             tx.after_commit(self.freed)
         else:
-            log.error("order_given_up", render_id=render.render_id)
+            log.error("order_given_up", render_id=render.render_id, why=type(step).__name__)
             RESOLVED.labels("given_up").inc()
             await ends.fail(tx, [(render, Fail(errors.AMBIGUOUS))])
             tx.after_commit(self.freed)
@@ -166,7 +174,7 @@ class Resolver:
 
     async def _read_history(self, claim: Claim) -> None:
         """Back to when the order was made, a call a page, as far as the quota allows."""
-        render, call_id, page, found = claim.render, claim.call_id, None, 0
+        render, call_id, page, found, is_whole = claim.render, claim.call_id, None, 0, False
         for _ in range(MAX_PAGES):
             history = await self.vendor.history(self.line.key(render.key), page)
             async with self.line.begin() as tx:
@@ -175,11 +183,20 @@ class Resolver:
                     break
                 found += await doubts.note_charges(tx.conn, render, history.charges)
                 page = history.more if goes_on(history.charges, render.asked_at) else None
-                if page is None or not await self.line.may_ask_about(tx, render.key):
+                is_whole = page is None
+                if is_whole or not await self.line.may_ask_about(tx, render.key):
                     break
                 (call_id,) = await self.line.charge(tx, "history", [(render.key, render.render_id)])
         async with self.line.begin() as tx:
-            await self._again(tx, render, 0 if found else look_again_in_s(render.doubts))
+            if is_whole:
+                await doubts.searched(tx.conn, render)
+            await self._again(tx, render, 0 if found else self._search_again_in_s(render))
+
+    def _search_again_in_s(self, render: Render) -> float:
+        """Ever more seldom, but once more as soon as the wait is over."""
+        waited_s = (datetime.now(UTC) - (render.asked_at or datetime.now(UTC))).total_seconds()
+        left_s = self.patience.wait_s - waited_s
+        return min(look_again_in_s(render.doubts), left_s + 0.1) if left_s > 0 else 0.0
 
     async def _again(self, tx: Tx, render: Render, in_s: float) -> None:
         if await renders.hold(tx.conn, [render]):

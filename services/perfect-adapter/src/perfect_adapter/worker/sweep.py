@@ -9,7 +9,6 @@ from closet_messaging.unit import Begin
 from prometheus_client import Gauge
 
 from perfect_adapter.domain import errors
-from perfect_adapter.domain.doubt import TASK_MAY_TURN_UP_S
 from perfect_adapter.store import doubts, keys, ledger, leftovers, renders, webhooks
 from perfect_adapter.worker import ends
 from perfect_adapter.worker.ends import Fail
@@ -69,7 +68,7 @@ class Sweeper:
             await webhooks.give_up(tx.conn, WEBHOOK_MAY_OVERTAKE_S, WEBHOOKS_KEPT_S)
             await ledger.prune(tx.conn, max(CALLS_KEPT_S, 2 * self.quota_window_s))
             await leftovers.forget_ended_jobs(tx.conn, ENDED_JOBS_KEPT_S)
-            await doubts.forget(tx.conn, 2 * TASK_MAY_TURN_UP_S)
+            await doubts.forget(tx.conn, _DAY_S)
         self._kept_house_at = self.clock()
 
 
