@@ -15,14 +15,8 @@ from kiosk_gateway.handlers import consents
 from kiosk_gateway.handlers.idempotency import once
 from kiosk_gateway.handlers.refusing import ask, refuse
 from kiosk_gateway.http.context import CALLER, GATEWAY, idempotency_key
-from kiosk_gateway.http.models import (
-    Balance,
-    Consent,
-    ConsentRequest,
-    Statement,
-    StatementLine,
-    StatementQuery,
-)
+from kiosk_gateway.http.models import Consent, ConsentRequest
+from kiosk_gateway.http.money import Balance, Statement, StatementLine, StatementQuery
 from kiosk_gateway.store import consents as store
 from kiosk_gateway.store.money import read_balance
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from closet_contracts.ids import UserId
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from kiosk_gateway.domain.access import DEFAULT_SCOPES, Scope
@@ -222,52 +222,6 @@ class TemplatePage(Json):
     """Some templates; `next_cursor` leads to more."""
 
     templates: tuple[Template, ...]
-    next_cursor: str | None
-
-
-class Balance(Json):
-    """The tenant's credits. `updated_at` is null as long as nothing was ever booked."""
-
-    account_id: str
-    balance: int
-    held: int
-    available: int
-    updated_at: datetime | None
-
-
-class StatementQuery(Asked):
-    """The period, and how much of it at once."""
-
-    since: AwareDatetime
-    until: AwareDatetime
-    limit: Annotated[int, Field(ge=1, le=1000)] = 500
-    cursor: Text | None = None
-
-
-class StatementLine(Json):
-    """A change of the balance, and the job, its renders and its trace that it leads back to."""
-
-    at: datetime
-    transaction_id: str
-    kind: str
-    cause: str
-    amount: int
-    balance_after: int
-    reason: str | None
-    job_id: str | None
-    renders: tuple[str, ...]
-    trace_id: str | None
-
-
-class Statement(Json):
-    """The tenant's balance over a period: what it was, each change, what it is then."""
-
-    account_id: str
-    since: datetime
-    until: datetime
-    opening: int
-    closing: int
-    lines: tuple[StatementLine, ...]
     next_cursor: str | None
 
 

@@ -2,7 +2,7 @@
 
 from kiosk_gateway.domain import refusals as no
 from kiosk_gateway.domain.access import Scope
-from kiosk_gateway.http import access, account, docs, events, generation, jobs, models, terms, uploads, work
+from kiosk_gateway.http import access, account, docs, events, generation, jobs, models, money, terms, uploads, work
 from kiosk_gateway.http.route import Media, Route
 from kiosk_gateway.http.views import PREFIX
 
@@ -155,7 +155,7 @@ ROUTES: tuple[Route, ...] = (
         f"{PREFIX}/billing/balance",
         account.get_balance,
         "The tenant's credits.",
-        {200: models.Balance},
+        {200: money.Balance},
         Scope.BALANCE_READ,
     ),
     Route(
@@ -163,9 +163,9 @@ ROUTES: tuple[Route, ...] = (
         f"{PREFIX}/billing/statement",
         account.get_statement,
         "What changed the tenant's balance in a period, each charge with its job and trace.",
-        {200: models.Statement},
+        {200: money.Statement},
         scope=Scope.STATEMENT_READ,
-        query=models.StatementQuery,
+        query=money.StatementQuery,
     ),
     Route("GET", "/livez", None, "Does the process run?", {200: models.Alive}),
     Route("GET", "/readyz", None, "May it be given work?", {200: models.Ready, 503: models.Ready}),
