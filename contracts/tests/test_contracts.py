@@ -2,7 +2,9 @@
 
 import copy
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -10,10 +12,15 @@ import yaml
 from closet_contracts.catalog import EVENTS, REQUESTS, UnknownEventType, answerer_of, subscriptions_of
 from closet_contracts.codec import MalformedEvent, decode, encode
 from closet_contracts.compatibility import breaking_changes
+from closet_contracts.credit import PriceBook
 from closet_contracts.envelope import EventData
 from closet_contracts.export import documents
+from closet_contracts.generation import GenerationRequested
+from closet_contracts.job import JobAccepted
 from closet_contracts.nouns import OWNERS, Service, noun_of
 from closet_contracts.schemas import message_schema
+from closet_contracts.work import WORK, Hairstyle, TextToImage, UnknownKind, tasks_of
+from pydantic import ValidationError
 
 FOLDER = Path(__file__).parents[1]
 TYPES = sorted(EVENTS, key=lambda model: model.TYPE)
@@ -76,6 +83,14 @@ def test_an_optional_addition_is_compatible() -> None:
     current = copy.deepcopy(message_schema(model))
     current["properties"]["data"]["properties"]["note"] = {"type": "string"}
     assert breaking_changes(message_schema(model), current) == []
+
+
+@pytest.mark.parametrize("keyword", ["maximum", "maxLength", "maxItems"])
+def test_an_upper_bound_may_be_raised_and_never_lowered(keyword: str) -> None:
+    low, high, none = {keyword: 7}, {keyword: 16}, dict[str, int]()
+    assert breaking_changes(low, high) == breaking_changes(low, none) == breaking_changes(low, low) == []
+    for released, current in ((high, low), (none, low)):
+        assert breaking_changes(released, current) == [f"$: {keyword} was {released.get(keyword)!r}, is 7"]
 
 
 def test_every_event_has_one_owner_and_is_named_by_the_rule() -> None:
@@ -156,3 +171,134 @@ def _references(node: object) -> list[str]:
     if isinstance(node, list):
         return [found for value in node for found in _references(value)]
     return []
+
+
+UNSTORABLE = ["a\0b", "a\ud800b", "\0"]
+CONTROLS = ["a\x01", "a\x1b[31m", "a\x7f", "a\x85b"]
+
+
+@pytest.mark.parametrize("text", [*UNSTORABLE, *CONTROLS], ids=ascii)
+def test_no_event_can_hold_text_that_somebody_cannot_store(text: str) -> None:
+    for make in (
+        lambda: TextToImage(prompt=text),
+        lambda: TextToImage(prompt="a dress", negative_prompt=text),
+        lambda: Hairstyle(template_id=text),
+    ):
+        with pytest.raises(ValidationError):
+            make()
+
+
+@pytest.mark.parametrize("model", TYPES, ids=lambda model: model.TYPE)
+@pytest.mark.parametrize("text", UNSTORABLE, ids=ascii)
+def test_what_cannot_be_stored_is_no_event_wherever_it_stands(model: type[EventData], text: str) -> None:
+    """Every string of every event is checked by its model: none is left out."""
+    document = json.loads(example(model))
+    for path in _strings(document["data"]):
+        bad = copy.deepcopy(document)
+        place = bad["data"]
+        for part in path[:-1]:
+            place = place[part]
+        place[path[-1]] = text
+        with pytest.raises((MalformedEvent, ValidationError)):
+            model.model_validate(bad["data"])
+
+
+def test_people_write_in_all_languages_and_several_lines() -> None:
+    text = "Ein rotes Kleid\r\n\tمن الحرير, 絹の 👗"
+    assert TextToImage(prompt=text).prompt == text
+
+
+def _strings(node: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    if isinstance(node, str):
+        return [path]
+    parts = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [found for key, part in parts for found in _strings(part, (*path, key))]
+
+
+def _with_a_new_kind() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The schema of a request as it is, and as it would be with another kind of work."""
+    current = message_schema(GenerationRequested)
+    grown = copy.deepcopy(current)
+    grown["$defs"]["Shoes"] = {"type": "object", "properties": {"kind": {"const": "shoes", "type": "string"}}}
+    grown["properties"]["data"]["properties"]["work"]["oneOf"].insert(0, {"$ref": "#/$defs/Shoes"})
+    return current, grown
+
+
+def test_an_open_union_may_grow_and_never_shrink_or_close() -> None:
+    current, grown = _with_a_new_kind()
+    assert breaking_changes(current, grown) == []
+    assert breaking_changes(grown, current) == ["$.data.work<shoes>: removed"]
+    closed = copy.deepcopy(current)
+    assert closed["properties"]["data"]["properties"]["work"]["oneOf"].pop()["required"] == ["kind"]
+    assert breaking_changes(current, closed) == ["$.data.work: the union is open no more"]
+    changed = copy.deepcopy(grown)
+    changed["$defs"]["TryOn"]["properties"]["fitMode"]["const"] = "loose"
+    assert breaking_changes(current, changed) != []
+
+
+def test_a_schema_takes_a_kind_that_is_not_known_and_no_known_kind_that_is_wrong() -> None:
+    schema = jsonschema.Draft202012Validator(message_schema(GenerationRequested))
+    document = json.loads(example(GenerationRequested))
+    document["data"]["work"] = {"kind": "shoes", "soleOf": "leather"}
+    assert schema.is_valid(document)
+    document["data"]["work"] = {"kind": "tryon", "category": "hat"}
+    assert not schema.is_valid(document)
+
+
+def test_a_union_that_is_not_open_may_not_grow() -> None:
+    closed = {"oneOf": [{"type": "string"}]}
+    assert breaking_changes(closed, {"oneOf": [{"type": "string"}, {"type": "integer"}]}) != []
+
+
+UNKNOWN = {"kind": "shoes", "soleOf": "leather", "size": {"eu": 43}}
+
+
+@pytest.mark.parametrize(
+    "work", [UNKNOWN, {"kind": "batch", "items": [{"kind": "tryon"}, UNKNOWN]}], ids=["one", "batch"]
+)
+def test_a_kind_that_is_not_known_is_read_and_told_apart_where_it_matters(work: dict[str, Any]) -> None:
+    document = json.loads(example(JobAccepted))
+    document["data"]["work"] = work
+    read = decode(json.dumps(document).encode()).data
+    assert isinstance(read, JobAccepted)
+    assert read.job_id == document["data"]["jobId"]
+    told = read.work.model_dump(mode="json")
+    assert (told["items"][1] if "items" in told else told) == UNKNOWN
+    for look in (tasks_of, lambda work: work.chargeable()):
+        with pytest.raises(UnknownKind):
+            look(read.work)
+
+
+def test_a_known_kind_that_is_wrong_is_malformed_and_nothing_of_ours_is_unknown() -> None:
+    document = json.loads(example(JobAccepted))
+    document["data"]["work"] = {"kind": "tryon", "category": "hat"}
+    with pytest.raises(MalformedEvent):
+        decode(json.dumps(document).encode())
+    with pytest.raises(ValidationError):
+        WORK.validate_python(UNKNOWN)
+
+
+def test_a_price_of_an_unknown_kind_is_none() -> None:
+    model = next(model for model in EVENTS if model.TYPE == "closet.credit.prices_published.v1")
+    document = json.loads(example(model))
+    document["data"]["book"]["credits"]["shoes"] = 7
+    assert decode(json.dumps(document).encode()) == decode(example(model))
+    with pytest.raises(ValidationError):
+        PriceBook.model_validate(document["data"]["book"])
+
+
+def test_schemas_tell_of_text_and_only_of_what_could_never_be_handled() -> None:
+    prompt = message_schema(GenerationRequested)["$defs"]["TextToImage"]["properties"]["prompt"]
+    for text in (*CONTROLS, "\0"):
+        assert not re.search(prompt["pattern"], text)
+    assert re.search(prompt["pattern"], "ein Kleid\r\n\tمن الحرير 👗")
+    told = {"type": "string", "pattern": prompt["pattern"]}
+    assert breaking_changes({"type": "string"}, told) == []
+    assert breaking_changes(told, {"type": "string"}) != []
+    assert breaking_changes({"type": "string"}, {"type": "string", "pattern": "^a$"}) != []
+
+
+@pytest.mark.parametrize("model", EVENTS, ids=lambda model: model.TYPE)
+def test_a_schema_says_nothing_that_only_openapi_knows(model: type[EventData]) -> None:
+    """Strict validators, such as ajv's, refuse a keyword that they do not know."""
+    assert '"propertyName"' not in json.dumps(message_schema(model))

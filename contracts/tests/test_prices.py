@@ -1,7 +1,8 @@
 """The price rule, over its whole table."""
 
 import pytest
-from closet_contracts.credit import Chargeable, Kind, PriceBook, Unpriceable, price
+from closet_contracts.credit import Chargeable, Kind, PriceBook, Tier, Unpriceable, price
+from closet_contracts.work import Concern, SkinAnalysis
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -29,6 +30,39 @@ BOOK = PriceBook(
 def test_the_table(kind: Kind, units: int, pixels: int, credits: int) -> None:
     found = price(BOOK, Chargeable(kind=kind, units=units, pixels=pixels))
     assert (found.credits, found.usd_cents, found.book_version) == (credits, credits * 10, "t")
+
+
+TIERS = {
+    "sd": [(4, 18), (8, 24), (12, 28), (16, 32)],
+    "hd": [(4, 24), (8, 32), (12, 40), (16, 44)],
+}
+TIERED = BOOK.model_copy(
+    update={
+        "tiers": {
+            "skin-analysis": {
+                variant: tuple(Tier(up_to=up_to, credits=credits) for up_to, credits in rows)
+                for variant, rows in TIERS.items()
+            }
+        }
+    }
+)
+
+
+@pytest.mark.parametrize("hd", [False, True])
+@pytest.mark.parametrize("count", range(1, 17))
+def test_skin_analysis_costs_what_its_tier_costs(count: int, hd: bool) -> None:
+    item = SkinAnalysis(actions=tuple(Concern)[:count], hd=hd).chargeable()
+    expected = next(credits for up_to, credits in TIERS["hd" if hd else "sd"] if count <= up_to)
+    assert price(TIERED, item).credits == expected
+    assert price(BOOK, item).credits == 4, "a job that was sold by the older book costs what that says"
+    own = TIERED.model_copy(update={"overrides": {"acme": {"skin-analysis": 7}}}).of("acme")
+    assert price(own, item).credits == 7
+
+
+@pytest.mark.parametrize(("variant", "quantity"), [("sd", 0), ("sd", 17), ("uhd", 4), (None, 4)])
+def test_what_no_tier_covers_is_refused_not_guessed(variant: str | None, quantity: int) -> None:
+    with pytest.raises(Unpriceable):
+        price(TIERED, Chargeable(kind="skin-analysis", variant=variant, quantity=quantity))
 
 
 def test_an_unknown_kind_is_refused_not_guessed() -> None:

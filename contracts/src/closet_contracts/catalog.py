@@ -17,7 +17,15 @@ from closet_contracts.credit import (
 )
 from closet_contracts.envelope import EventData
 from closet_contracts.generation import GenerationCancelRequested, GenerationRequested
-from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobDispatched, JobExpired, JobFailed
+from closet_contracts.job import (
+    JobAccepted,
+    JobCancelled,
+    JobCompleted,
+    JobDispatched,
+    JobExpired,
+    JobFailed,
+    JobStopRequested,
+)
 from closet_contracts.model import Model
 from closet_contracts.nouns import OWNERS, Service, noun_of
 from closet_contracts.person import PersonConsentGiven, PersonConsentWithdrawn
@@ -42,6 +50,7 @@ EVENTS: dict[type[EventData], frozenset[Service]] = {
     GenerationCancelRequested: frozenset({_O}),
     JobAccepted: frozenset({_S, _B, _G}),
     JobDispatched: frozenset({_P, _G}),
+    JobStopRequested: frozenset({_P}),
     JobCompleted: frozenset({_B, _G}),
     JobFailed: frozenset({_B, _G}),
     JobCancelled: frozenset({_P, _B, _G}),

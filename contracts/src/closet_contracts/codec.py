@@ -7,6 +7,7 @@ import orjson
 
 from closet_contracts.catalog import model_of
 from closet_contracts.envelope import Event, EventData
+from closet_contracts.model import TOLERANT
 
 CONTENT_TYPE = "application/cloudevents+json"
 
@@ -49,7 +50,7 @@ def decode(raw: bytes) -> Event[EventData]:
     model = model_of(event_type)
     try:
         return Event(
-            data=model.model_validate(document["data"]),
+            data=model.model_validate(document["data"], context=TOLERANT),
             tenantid=_text(document, "tenantid"),
             source=_text(document, "source"),
             id=_text(document, "id"),

@@ -1,11 +1,15 @@
 """Whether a new schema may replace a released one while both are in use.
 
 A stream keeps old messages for days and replicas are replaced one by one, so both directions must hold: old readers
-understand new messages, and new readers understand old messages. What may change: optional fields may be added.
+understand new messages, and new readers understand old messages. What may change: optional fields may be added, choices
+of a union that is declared open, and an upper bound may be raised. An older reader refuses what is beyond
+its own bound, so the service that lets such values in (the gateway) is rolled out last.
 """
 
 from collections.abc import Iterator
 from typing import Any
+
+from closet_contracts.text import STORABLE_PATTERNS
 
 Schema = dict[str, Any]
 
@@ -16,14 +20,12 @@ _SAME = (
     "pattern",
     "format",
     "minimum",
-    "maximum",
     "exclusiveMinimum",
     "exclusiveMaximum",
     "minLength",
-    "maxLength",
     "minItems",
-    "maxItems",
 )
+_UPPER_BOUNDS = ("maximum", "maxLength", "maxItems")
 
 
 def breaking_changes(released: Schema, current: Schema) -> list[str]:
@@ -78,12 +80,20 @@ def _compare_contents(
 def _compare(old: Schema, new: Schema, old_root: Schema, new_root: Schema, path: str) -> Iterator[str]:
     old, new = _resolved(old, old_root), _resolved(new, new_root)
     for keyword in _SAME:
-        if old.get(keyword) != new.get(keyword):
+        if old.get(keyword) != new.get(keyword) and not _tells_of_text(keyword, old, new):
+            yield f"{path}: {keyword} was {old.get(keyword)!r}, is {new.get(keyword)!r}"
+    for keyword in _UPPER_BOUNDS:
+        if _upper(old, keyword) > _upper(new, keyword):
             yield f"{path}: {keyword} was {old.get(keyword)!r}, is {new.get(keyword)!r}"
     yield from _compare_objects(old, new, old_root, new_root, path)
     if "items" in old or "items" in new:
         yield from _compare(old.get("items", {}), new.get("items", {}), old_root, new_root, f"{path}[]")
     yield from _compare_choices(old, new, old_root, new_root, path)
+
+
+def _tells_of_text(keyword: str, old: Schema, new: Schema) -> bool:
+    """Whether all that is new is a word about characters that could never be handled."""
+    return keyword == "pattern" and keyword not in old and new.get(keyword) in STORABLE_PATTERNS
 
 
 def _compare_objects(old: Schema, new: Schema, old_root: Schema, new_root: Schema, path: str) -> Iterator[str]:
@@ -97,12 +107,49 @@ def _compare_objects(old: Schema, new: Schema, old_root: Schema, new_root: Schem
 
 
 def _compare_choices(old: Schema, new: Schema, old_root: Schema, new_root: Schema, path: str) -> Iterator[str]:
+    if _is_open(new):
+        yield from _compare_open_union(old, new, old_root, new_root, path)
+        return
+    if _is_open(old):
+        yield f"{path}: the union is open no more"
     for keyword in ("anyOf", "oneOf", "allOf"):
-        before, after = old.get(keyword, []), new.get(keyword, [])
+        before, after = ([one for one in side.get(keyword, ()) if not _is_unknown(one)] for side in (old, new))
         if len(before) != len(after):
             yield f"{path}: {keyword} had {len(before)} choices, has {len(after)}"
         for index, (left, right) in enumerate(zip(before, after, strict=False)):
             yield from _compare(left, right, old_root, new_root, f"{path}<{index}>")
+
+
+def _compare_open_union(old: Schema, new: Schema, old_root: Schema, new_root: Schema, path: str) -> Iterator[str]:
+    """Choices may be added where readers take those that they do not know. What was there stays, whatever its place."""
+    before, after = (
+        {_tag_of(_resolved(choice, root)): choice for choice in side.get("oneOf", ())}
+        for side, root in ((old, old_root), (new, new_root))
+    )
+    for tag, choice in before.items():
+        if tag not in after:
+            yield f"{path}<{tag}>: removed"
+        else:
+            yield from _compare(choice, after[tag], old_root, new_root, f"{path}<{tag}>")
+
+
+def _is_open(union: Schema) -> bool:
+    """Whether choices may be added: OpenAPI says so by an extension, a JSON Schema by a choice for what is unknown."""
+    return bool(union.get("x-open")) or any(_is_unknown(choice) for choice in union.get("oneOf", ()))
+
+
+def _is_unknown(choice: Schema) -> bool:
+    return any("not" in field for field in choice.get("properties", {}).values())
+
+
+def _tag_of(choice: Schema) -> str:
+    """What a choice is told apart by: its constants."""
+    constants = {name: field["const"] for name, field in choice.get("properties", {}).items() if "const" in field}
+    return " ".join(f"{value}" for _, value in sorted(constants.items()))
+
+
+def _upper(node: Schema, keyword: str) -> float:
+    return float(node.get(keyword, "inf"))
 
 
 def _resolved(node: Schema, root: Schema) -> Schema:

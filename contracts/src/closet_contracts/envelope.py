@@ -62,6 +62,11 @@ class Cause(Protocol):
     def traceparent(self) -> str | None: ...
 
 
+def source_of(event_type: str) -> str:
+    """The one CloudEvents `source` that an event type may come from: the owner of its noun."""
+    return f"closet/{owner_of(event_type)}"
+
+
 def new_event(data: D, *, tenant: str, cause: Cause | None = None, traceparent: str | None = None) -> Event[D]:
     """A new event about `data`.
 
@@ -74,7 +79,7 @@ def new_event(data: D, *, tenant: str, cause: Cause | None = None, traceparent: 
     return Event(
         data=data,
         tenantid=tenant,
-        source=f"closet/{owner_of(data.TYPE)}",
+        source=source_of(data.TYPE),
         correlationid=data.correlation(),
         causationid=cause.id if cause else None,
         traceparent=traceparent,

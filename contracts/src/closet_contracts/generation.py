@@ -10,6 +10,7 @@ from closet_contracts.credit import Price
 from closet_contracts.envelope import EventData
 from closet_contracts.ids import JobId, UploadId, UserId
 from closet_contracts.model import Model
+from closet_contracts.text import Line
 from closet_contracts.work import MAX_ITEMS, Role, Work
 
 Item = Annotated[int, Field(ge=0, lt=MAX_ITEMS)]
@@ -42,7 +43,7 @@ class GenerationRequested(EventData):
     inputs: tuple[Input, ...]
     price: Price
     # The quote that the client agreed to; then the price is the quote's, whatever the book says meanwhile.
-    quote_id: str | None = None
+    quote_id: Line | None = None
     priority: Priority = Priority.INTERACTIVE
     # Null where no person's photo goes in: then none was needed.
     consent_given_at: datetime | None

@@ -11,6 +11,7 @@ from closet_contracts.generation import Input, Item, Priority
 from closet_contracts.ids import JobId, UserId
 from closet_contracts.model import Model
 from closet_contracts.render import ResultFile
+from closet_contracts.text import Line, Storable
 from closet_contracts.upload import Asset
 from closet_contracts.work import Role, Task, Work
 
@@ -32,7 +33,7 @@ class JobAccepted(_OfJob):
     work: Work
     inputs: tuple[Input, ...]
     price: Price
-    quote_id: str | None = None
+    quote_id: Line | None = None
     deadline: datetime
 
 
@@ -55,20 +56,31 @@ class JobDispatched(_OfJob):
     deadline: datetime
 
 
+class JobStopRequested(_OfJob):
+    """The job is going to be cancelled: nothing more of it may be begun, and each task that was not is to be told of.
+
+    `code` is what it will end with. What the vendor has begun is told as ever, and paid.
+    """
+
+    TYPE: ClassVar[str] = "closet.job.stop_requested.v1"
+    code: Storable
+
+
 class ItemFailure(Model):
-    """A task of a job that completed without it; nothing is charged for it."""
+    """A task of a job that completed without it; nothing is charged for it. `role`: the input that it failed for."""
 
     item: Item
-    code: str
-    message: str
-    tip: str | None = None
+    code: Storable
+    message: Storable
+    tip: Storable | None = None
+    role: Role | None = None
 
 
 class JobCompleted(_OfJob):
     """Terminal: the results are in storage. Of several tasks at least one succeeded; `failures` are the rest."""
 
     TYPE: ClassVar[str] = "closet.job.completed.v1"
-    kind: str
+    kind: Storable
     results: tuple[ResultFile, ...]
     failures: tuple[ItemFailure, ...] = ()
     attempts: Annotated[int, Field(ge=1)]
@@ -77,23 +89,34 @@ class JobCompleted(_OfJob):
 
 
 class _Unfinished(_OfJob):
-    code: str
-    message: str
+    code: Storable
+    message: Storable
     # What the person can do better, where it is the photo's fault.
-    tip: str | None = None
+    tip: Storable | None = None
     attempts: Annotated[int, Field(ge=0)]
 
 
 class JobFailed(_Unfinished):
-    """Terminal: no picture, and nothing is charged. `code` is stable, `message` is a sentence for a person."""
+    """Terminal: no picture, and nothing is charged. `code` is stable, `message` is a sentence for a person.
+
+    `item` is the first that failed, where the job has several, and `role` the input that it failed for.
+    """
 
     TYPE: ClassVar[str] = "closet.job.failed.v1"
+    item: Item | None = None
+    role: Role | None = None
 
 
 class JobCancelled(_Unfinished):
-    """Terminal: its owner cancelled it or withdrew consent."""
+    """Terminal: its owner cancelled it or withdrew consent. What the vendor had begun by then is charged.
+
+    `results` are those of the tasks that had succeeded; `credits` is the share of the price of these and of those that
+    had reached the vendor.
+    """
 
     TYPE: ClassVar[str] = "closet.job.cancelled.v1"
+    credits: Annotated[int, Field(ge=0)] = 0
+    results: tuple[ResultFile, ...] = ()
 
 
 class JobExpired(_Unfinished):

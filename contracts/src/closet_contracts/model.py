@@ -1,7 +1,17 @@
 """The base of every message model: camelCase JSON outside, snake_case inside, immutable."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic.alias_generators import to_camel
+
+
+def _whole(value: Any) -> Any:  # noqa: ANN401  what is no number is refused later
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
+"""Behind an integer's other constraints: 312.0 is one too, as in JSON Schema, also where nothing else is converted."""
 
 
 class Model(BaseModel):
@@ -15,6 +25,23 @@ class Model(BaseModel):
         extra="ignore",
         frozen=True,
     )
+
+
+TOLERANT = {"tolerant": True}
+"""Context of validation for what others have sent: they may be of a newer release, and know kinds that we do not."""
+
+
+def is_tolerant(info: ValidationInfo) -> bool:
+    """Whether what is validated was sent by others."""
+    return bool(info.context and info.context.get("tolerant"))
+
+
+def open_union(discriminator: str) -> Any:  # noqa: ANN401  what pydantic calls a field
+    """A union told apart by that field to which choices may be added: its readers take those that they do not know.
+
+    See docs/decisions/0001-open-unions.md.
+    """
+    return Field(discriminator=discriminator, json_schema_extra={"x-open": True})
 
 
 def summary(model: type[Model]) -> str:

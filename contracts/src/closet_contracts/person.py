@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from closet_contracts.envelope import EventData
 from closet_contracts.ids import UserId
+from closet_contracts.text import Storable
 
 
 class _OfPerson(EventData):
@@ -18,7 +19,7 @@ class PersonConsentGiven(_OfPerson):
     """The person allows their photo to be processed under this version of the terms."""
 
     TYPE: ClassVar[str] = "closet.person.consent_given.v1"
-    consent_version: str
+    consent_version: Storable
     given_at: datetime
 
 

@@ -9,6 +9,7 @@ from closet_contracts.envelope import EventData
 from closet_contracts.generation import Item, Priority
 from closet_contracts.ids import JobId
 from closet_contracts.model import Model
+from closet_contracts.text import Storable
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -16,14 +17,14 @@ Count = Annotated[int, Field(ge=0)]
 class ResultFile(Model):
     """A file among the tenant's results: a picture, or a document such as an analysis. `label` says what it shows."""
 
-    key: str
-    content_type: str
+    key: Storable
+    content_type: Storable
     size_bytes: Annotated[int, Field(gt=0)]
-    sha256: str
+    sha256: Storable
     width: Annotated[int, Field(gt=0)] | None = None
     height: Annotated[int, Field(gt=0)] | None = None
     item: Item = 0
-    label: str | None = None
+    label: Storable | None = None
 
 
 class _OfRender(EventData):
@@ -42,7 +43,9 @@ class RenderStarted(_OfRender):
     """The vendor took the task. Its id is text: it may not fit a JSON number."""
 
     TYPE: ClassVar[str] = "closet.render.started.v1"
-    vendor_task_id: str
+    vendor_task_id: Storable
+    # The name of the API key that it belongs to: no other finds it at the vendor.
+    vendor_key: Storable | None = None
 
 
 class _Ended(_OfRender):
@@ -62,18 +65,18 @@ class RenderFailed(_Ended):
     """This attempt gave no picture; `retryable` says whether another may be made without paying twice."""
 
     TYPE: ClassVar[str] = "closet.render.failed.v1"
-    code: str
-    message: str
-    tip: str | None = None
+    code: Storable
+    message: Storable
+    tip: Storable | None = None
     retryable: bool
-    vendor_code: str | None = None
+    vendor_code: Storable | None = None
 
 
 class RenderCapacityChanged(EventData):
     """How much can be made now, from which follows what wait to expect. `per_minute` is null where nothing limits it.
 
     `waiting` counts the tasks in the waiting room by class, `running` those at the vendor; `typical_s` is how long one
-    takes there, the median.
+    takes there, the median. Until `stopped_until` nothing that waits is ordered, as far as is known.
     """
 
     TYPE: ClassVar[str] = "closet.render.capacity_changed.v1"
@@ -83,6 +86,7 @@ class RenderCapacityChanged(EventData):
     running: Count
     typical_s: Annotated[float, Field(ge=0)] | None = None
     measured_at: datetime
+    stopped_until: datetime | None = None
 
     def aggregate(self) -> str:
         return "vendors/perfect"

@@ -29,7 +29,7 @@ class SignedPut(Model):
 
 
 class SignPut(Request[SignedPut]):
-    """Where may these bytes go? A size or a digest that is named is bound by the signature."""
+    """Where may these bytes go? Their size is bound by the signature, without it there is none; so is a digest."""
 
     SUBJECT: ClassVar[str] = "closet.rpc.upload-signer.sign_put.v1"
     REPLY: ClassVar[type[Model]] = SignedPut
@@ -135,7 +135,10 @@ class ReadLedger(Request[LedgerPage]):
 
 
 class StatementLine(Model):
-    """A transaction that changed a balance, and what it leads back to."""
+    """A transaction that changed a balance, and what it leads back to.
+
+    `usd_cents` is its amount in US cents at the price that a credit had then.
+    """
 
     at: datetime
     transaction_id: str
@@ -148,10 +151,14 @@ class StatementLine(Model):
     job_id: str | None = None
     renders: tuple[str, ...] = ()
     trace_id: str | None = None
+    usd_cents: int | None = None
 
 
 class Statement(Model):
-    """A wallet's balance over a period: what it was, each change, what it is then. `next_after` leads to more lines."""
+    """A wallet's balance over a period: what it was, each change, what it is then. `next_after` leads to more lines.
+
+    `usd_cents_per_credit` is the price of a credit at the end of the period.
+    """
 
     account_id: str
     since: datetime
@@ -160,6 +167,7 @@ class Statement(Model):
     closing: int
     lines: tuple[StatementLine, ...]
     next_after: str | None = None
+    usd_cents_per_credit: int | None = None
 
 
 class ReadStatement(Request[Statement]):

@@ -7,17 +7,18 @@ from pydantic import Field
 from closet_contracts.envelope import EventData
 from closet_contracts.ids import JobId, UploadId, UserId
 from closet_contracts.model import Model
+from closet_contracts.text import Storable
 
 
 class Asset(Model):
     """A picture in storage that was decoded whole, is upright and holds no metadata."""
 
-    key: str
-    content_type: str
+    key: Storable
+    content_type: Storable
     width: Annotated[int, Field(gt=0)]
     height: Annotated[int, Field(gt=0)]
     size_bytes: Annotated[int, Field(gt=0)]
-    sha256: str
+    sha256: Storable
 
 
 class _OfUpload(EventData):
@@ -43,5 +44,5 @@ class UploadRejected(_OfUpload):
     """The input cannot be used; `code` is stable, `message` is a sentence for a person."""
 
     TYPE: ClassVar[str] = "closet.upload.rejected.v1"
-    code: str
-    message: str
+    code: Storable
+    message: Storable

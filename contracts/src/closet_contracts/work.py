@@ -4,17 +4,20 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationInfo, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
-from closet_contracts.credit import Chargeable
-from closet_contracts.model import Model
+from closet_contracts.credit import KINDS, Chargeable
+from closet_contracts.model import WHOLE, Model, is_tolerant, open_union
+from closet_contracts.text import ONE_LINE, PLAIN, Storable
 
 DEFAULT_NEGATIVE_PROMPT = "watermark, logo, text, cartoon, blurry, distorted anatomy, low quality"
 MAX_ITEMS = 50
-MAX_CONCERNS = 7  # the vendor sells up to so many in one analysis
+MAX_CONCERNS = 16  # the vendor sells up to so many in one analysis
 
-Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=800)]
-NegativePrompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=800), PLAIN]
+NegativePrompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), PLAIN]
+TemplateId = Annotated[str, StringConstraints(min_length=1, max_length=128), ONE_LINE]
 
 
 class Category(StrEnum):
@@ -71,8 +74,8 @@ class Role(StrEnum):
 class Size(Model):
     """A picture's size in pixels."""
 
-    width: Annotated[int, Field(ge=64, le=4096)]
-    height: Annotated[int, Field(ge=64, le=4096)]
+    width: Annotated[int, Field(ge=64, le=4096), WHOLE]
+    height: Annotated[int, Field(ge=64, le=4096), WHOLE]
 
     @property
     def pixels(self) -> int:
@@ -124,7 +127,7 @@ class Hairstyle(Model):
     """A person with other hair: that of a template, or without one that of the reference picture."""
 
     kind: Literal["hairstyle"] = "hairstyle"
-    template_id: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    template_id: TemplateId | None = None
 
     def chargeable(self) -> Chargeable:
         """What the price depends on."""
@@ -140,7 +143,7 @@ class SkinAnalysis(Model):
 
     def chargeable(self) -> Chargeable:
         """What the price depends on."""
-        return Chargeable(kind=self.kind)
+        return Chargeable(kind=self.kind, variant="hd" if self.hd else "sd", quantity=len(self.actions))
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
@@ -149,7 +152,36 @@ class SkinAnalysis(Model):
         return self
 
 
-BatchItem: TypeAlias = Annotated[TryOn | TextToImage | Edit | Hairstyle, Field(discriminator="kind")]
+class UnknownKind(LookupError):
+    """Work of a kind that this release does not know: a newer one asked for it, and may do it."""
+
+
+class UnknownWork(Model):
+    """Work of a kind that is not known here, with all that was said of it. Only what others have sent can be that."""
+
+    model_config = ConfigDict(extra="allow")
+    kind: Storable
+
+    def chargeable(self) -> Chargeable:
+        """What the price depends on is not known.
+
+        Raises:
+            UnknownKind: always.
+        """
+        raise UnknownKind(self.kind)
+
+    @model_validator(mode="after")
+    def _is_unknown(self, info: ValidationInfo) -> Self:
+        if self.kind in KINDS or not is_tolerant(info):
+            raise ValueError("this kind of work is known, or nobody else has sent it")
+        return self
+
+
+_OPEN_UNION = open_union("kind")
+_ELSE_UNKNOWN = Field(union_mode="left_to_right")
+
+_BatchItem: TypeAlias = Annotated[TryOn | TextToImage | Edit | Hairstyle, _OPEN_UNION]
+BatchItem: TypeAlias = Annotated[_BatchItem | SkipJsonSchema[UnknownWork], _ELSE_UNKNOWN]
 
 
 class Batch(Model):
@@ -170,10 +202,12 @@ class Batch(Model):
         return self
 
 
-Task: TypeAlias = Annotated[TryOn | TextToImage | Edit | Hairstyle | SkinAnalysis, Field(discriminator="kind")]
+_Task: TypeAlias = Annotated[TryOn | TextToImage | Edit | Hairstyle | SkinAnalysis, _OPEN_UNION]
+Task: TypeAlias = Annotated[_Task | SkipJsonSchema[UnknownWork], _ELSE_UNKNOWN]
 """What is one task at the vendor."""
 
-Work: TypeAlias = Annotated[TryOn | TextToImage | Edit | Hairstyle | SkinAnalysis | Batch, Field(discriminator="kind")]
+_Work: TypeAlias = Annotated[TryOn | TextToImage | Edit | Hairstyle | SkinAnalysis | Batch, _OPEN_UNION]
+Work: TypeAlias = Annotated[_Work | SkipJsonSchema[UnknownWork], _ELSE_UNKNOWN]
 """What a job is about: one task or several."""
 
 TASK: TypeAdapter[Task] = TypeAdapter(Task)
@@ -181,10 +215,16 @@ WORK: TypeAdapter[Work] = TypeAdapter(Work)
 
 
 def tasks_of(work: Work) -> Sequence[Task]:
-    """The tasks that the work consists of; a task's place among them is its item's number."""
+    """The tasks that the work consists of; a task's place among them is its item's number.
+
+    Raises:
+        UnknownKind: of which tasks it consists is not known.
+    """
     match work:
+        case UnknownWork(kind=kind):
+            raise UnknownKind(kind)
         case Batch(items=items):
-            return items
+            return [task for item in items for task in tasks_of(item)]
         case TextToImage(variants=variants):
             return [work.model_copy(update={"variants": 1})] * variants
         case _:
@@ -193,7 +233,7 @@ def tasks_of(work: Work) -> Sequence[Task]:
 
 def size_of(task: Task) -> Size | None:
     """The size that was asked for, if the kind of work has one and it was."""
-    return None if isinstance(task, Hairstyle | SkinAnalysis) else task.size
+    return None if isinstance(task, Hairstyle | SkinAnalysis | UnknownWork) else task.size
 
 
 def _pixels(size: Size | None) -> int:
