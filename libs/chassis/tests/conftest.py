@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from closet_chassis import telemetry
-from closet_chassis.http import make_http_app
+from closet_chassis.http import make_admin_app, make_http_app
 from closet_chassis.readiness import Readiness
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -33,8 +33,8 @@ async def serve(readiness: Readiness) -> AsyncIterator[Serve]:
     """Starts an application with one handler, at `POST /things/{id}`."""
     clients: list[Client] = []
 
-    async def start(handler: Handler | None = None, **options: Any) -> Client:
-        app = make_http_app("svc", readiness, **options)
+    async def start(handler: Handler | None = None, *, admin: bool = False, **options: Any) -> Client:
+        app = make_http_app("svc", readiness, **options) if not admin else make_admin_app("svc", readiness)
         if handler:
             app.router.add_post("/things/{id}", handler)
         clients.append(TestClient(TestServer(app)))
@@ -131,7 +131,8 @@ async def start() -> AsyncIterator[Start]:
     children: list[Child] = []
 
     async def launch(build: str, **environment: str) -> Child:
-        given = {"DATABASE_URL": "postgresql://none", "NATS_URL": "nats://none", "HTTP_PORT": "0", **environment}
+        given = {"DATABASE_URL": "postgresql://none", "NATS_URL": "nats://none", "HTTP_PORT": "0", "ADMIN_PORT": "0"}
+        given |= environment
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",

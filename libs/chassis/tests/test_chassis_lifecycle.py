@@ -53,6 +53,24 @@ async def test_a_signal_ends_streams_then_closes_in_reverse_and_exits_0(start: S
     assert [line["event"] for line in child.logged] == ["started", "stopping", "stopped"]
 
 
+async def test_a_silent_connection_is_closed_while_a_stream_goes_on(start: Start) -> None:
+    child = await start(ORDERLY, HTTP_HEADER_TIMEOUT_S="0.2")
+    started = await child.until("started")
+    streaming = f"http://127.0.0.1:{started['port']}/stream"
+    async with aiohttp.ClientSession() as session, session.get(streaming) as response:
+        assert await response.content.readline() == b"data: hello\n"
+        for _ in range(2):  # each for the whole time-out
+            reader, writer = await asyncio.open_connection("127.0.0.1", started["port"])
+            assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+            writer.close()
+        async with session.get(f"http://127.0.0.1:{started['admin_port']}/metrics") as metrics:
+            closed = 'closet_http_connections_closed_total{limit="header_timeout"} 2.0'
+            assert closed in await metrics.text()
+        child.stop()
+        assert (await response.read()).endswith(b"data: bye\n\n")
+    assert await child.ended() == 0
+
+
 async def test_a_request_in_progress_is_answered(start: Start) -> None:
     child = await start("""
 async def build(process):

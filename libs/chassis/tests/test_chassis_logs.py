@@ -1,17 +1,23 @@
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
-from typing import Any
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TextIO
 
 import pytest
 import structlog
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from closet_chassis.http import make_http_app
 from closet_chassis.readiness import Readiness
 from closet_chassis.telemetry import setup_logging, tracer
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import REGISTRY
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +117,47 @@ def test_an_error_in_an_answer_is_told_without_the_client(capsys: pytest.Capture
     assert line["event"] == "Error handling request"
     assert "RuntimeError: too late" in line["exception"]
     assert "192.0.2.7" not in json.dumps(line)
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+async def _log_and_answer(_request: web.Request) -> web.Response:
+    structlog.get_logger().error("thing_failed", thing=Unprintable())
+    logging.getLogger("lib").error("failed too")
+    return web.Response(text="fine")
+
+
+def _full_disk() -> TextIO:
+    return Path("/dev/full").open("w", buffering=1)
+
+
+def _closed_pipe() -> TextIO:
+    reading, writing = os.pipe()
+    os.close(reading)
+    return os.fdopen(writing, "w", buffering=1)
+
+
+def _closed_stream() -> TextIO:
+    with Path("/dev/null").open("w") as stream:
+        return stream
+
+
+@pytest.mark.parametrize("broken", [_full_disk, _closed_pipe, _closed_stream])
+async def test_what_cannot_be_logged_is_answered_all_the_same(
+    broken: Callable[[], TextIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = broken()
+    monkeypatch.setattr(sys, "stderr", stream)
+    setup_logging("svc")
+    app = make_http_app("svc", Readiness())
+    app.router.add_get("/", _log_and_answer)
+    async with TestClient(TestServer(app)) as client:
+        for _ in range(3):
+            response = await client.get("/")
+            assert (response.status, await response.text()) == (200, "fine")
+    assert REGISTRY.get_sample_value("closet_log_lines_lost_total")
+    with suppress(OSError):
+        stream.close()

@@ -18,7 +18,26 @@ async def pool(database: str) -> AsyncIterator[Pool]:
 async def test_sessions_have_limits(pool: Pool) -> None:
     for name, value in (("statement_timeout", "10s"), ("lock_timeout", "5s"), ("jit", "off"), ("TimeZone", "UTC")):
         assert await pool.fetchval("SELECT current_setting($1)", name) == value
-    assert await pool.fetchval("SELECT current_setting('idle_in_transaction_session_timeout')") == "30s"
+    assert await pool.fetchval("SELECT current_setting('transaction_timeout')") == "20s"
+
+
+@pytest.mark.parametrize("step", ["idle", "prepared"])
+async def test_who_freezes_in_a_transaction_does_not_keep_its_locks(
+    database: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also between Parse and Bind, where the server takes the session for active, and no other limit ends it."""
+    monkeypatch.setitem(postgres.SESSION, "transaction_timeout", "200ms")
+    frozen = await asyncpg.connect(database, server_settings=postgres.SESSION)
+    other = await asyncpg.connect(database, server_settings={"lock_timeout": "30s"})
+    await other.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (1)")
+    await frozen.execute("BEGIN; SELECT * FROM t FOR UPDATE")
+    if step == "prepared":
+        await frozen.prepare("SELECT $1::int")
+    assert await other.fetchval("SELECT n FROM t FOR UPDATE") == 1
+    with pytest.raises(postgres.DATABASE_ERRORS) as ended:
+        await frozen.fetchval("SELECT 1")
+    assert is_unavailable(ended.value)
+    await other.close()
 
 
 async def test_json_goes_in_and_out_as_values(pool: Pool) -> None:
@@ -58,9 +77,10 @@ async def test_a_pool_that_answers_is_fine(pool: Pool) -> None:
 
 
 async def test_a_pool_whose_connections_are_all_taken_is_not_ready(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres, "CHECK_TIMEOUT_S", 0.01)
     async with pool.acquire(), pool.acquire():
-        assert "TimeoutError" in (await pool_check(pool)() or "")
+        with monkeypatch.context() as impatient:
+            impatient.setattr(postgres, "CHECK_TIMEOUT_S", 0.01)
+            assert "TimeoutError" in (await pool_check(pool)() or "")
     assert await pool_check(pool)() is None
 
 

@@ -15,6 +15,11 @@ SIGNED = "https://s3.example/closet-media/tenant/a/x?X-Amz-Credential=AKIA/2026&
         ("got eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ1In0.c2ln today", "eyJzdWIiOiJ1In0"),
         ("no account for ada.lovelace@example.co.uk here", "ada.lovelace"),
         ("prompt\n  Input should be short [type=x, input_value='a red dress', input_type=str]", "red dress"),
+        ("DataError: invalid input for query argument $4: {'prompt': 'a red dress'} (not JSON)", "red dress"),
+        ('invalid input syntax for type bigint: "cursor-of-ada"', "ada"),
+        ('invalid input value for enum mood: "ada"', "ada"),
+        ('value "4111111111111111" is out of range for type integer', "4111"),
+        ('date/time field value out of range: "ada 9999"', "ada"),
         ("duplicate key value\nDETAIL:  Key (who)=(Ada Lovelace) already exists.", "Lovelace"),
     ],
 )

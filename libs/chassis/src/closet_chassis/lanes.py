@@ -16,10 +16,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Claimed(Generic[T]):
-    """What a lane may work on now. `wait_s`: when to look again at the latest, if that is known."""
+    """What a lane may work on now.
+
+    Args:
+        items: the pieces that were claimed.
+        wait_s: when to look again at the latest, if that is known.
+        more: whether there may be work that was held back although there was room: the lane looks again when a piece
+            is done.
+    """
 
     items: Sequence[T]
     wait_s: float | None = None
+    more: bool = False
 
 
 @dataclass(eq=False)
@@ -74,7 +82,7 @@ class Lane(Generic[T]):
             task = asyncio.create_task(self._do(item), name=self.name)
             self._in_hand[task] = item
             task.add_done_callback(self._done)
-        self._more = len(claimed.items) >= free
+        self._more = claimed.more or len(claimed.items) >= free
         return False if claimed.wait_s is None else claimed.wait_s
 
     async def _do(self, item: T) -> None:

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import structlog
@@ -17,19 +17,22 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from closet_chassis.background import Background
-from closet_chassis.http import make_http_app
+from closet_chassis.connections import ConnectionLimits, raise_file_limit
+from closet_chassis.http import make_admin_app, make_http_app
 from closet_chassis.logs import setup_logging
 from closet_chassis.readiness import Readiness
+from closet_chassis.serving import serve
 from closet_chassis.settings import ServiceSettings, explain
 from closet_chassis.telemetry import FLUSH_TIMEOUT_S, setup_telemetry
 
-__all__ = ["Background", "Process", "Readiness", "run"]
+__all__ = ["Background", "Process", "Readiness", "StartRefused", "run"]
 
 log = structlog.get_logger(__name__)
 S = TypeVar("S", bound=ServiceSettings)
 
 CRASHED = 1
 WRONG_SETTINGS = 2
+START_REFUSED = 3
 HARD_EXIT_MARGIN_S = FLUSH_TIMEOUT_S + 2.0
 
 
@@ -43,6 +46,11 @@ class Process(Generic[S]):
     background: Background
     app: web.Application
     stopping: asyncio.Event  # set when the process is to stop: end streams and long polls, take no new work
+    admin: web.Application = field(default_factory=web.Application)  # served on the admin port, to operators only
+
+
+class StartRefused(Exception):
+    """What is there is not fit to work with until an operator has acted; the message says how."""
 
 
 Build = Callable[[Process[S]], Awaitable[None]]
@@ -55,7 +63,8 @@ def run(service: str, settings: type[S], build: Build[S]) -> int:
     within `stop_timeout_s`. A second signal, or a stop that hangs, ends the process at once.
 
     Returns:
-        The exit code: 0 after an orderly stop, 1 after a crash, 2 if settings are missing or wrong.
+        The exit code: 0 after an orderly stop, 1 after a crash, 2 if settings are missing or wrong, 3 if an operator
+        has to act first.
     """
     try:
         values = settings.model_validate({})
@@ -74,7 +83,12 @@ def run(service: str, settings: type[S], build: Build[S]) -> int:
 async def _live(service: str, settings: S, build: Build[S]) -> int:
     process = _new_process(service, settings)
     _stop_on_signals(process.stopping)
-    failed = not await _started(process, build)
+    try:
+        failed = not await _started(process, build)
+    except StartRefused as refused:
+        log.critical("start_refused", reason=str(refused))
+        await _stopped(process)
+        return START_REFUSED
     if not failed:
         await process.stopping.wait()
     failed |= not await _stopped(process)
@@ -90,8 +104,11 @@ def _new_process(service: str, settings: S) -> Process[S]:
         stack=stack,
         readiness=readiness,
         background=Background(stack, stopping.set),
-        app=make_http_app(service, readiness),
+        app=make_http_app(
+            service, readiness, body_timeout_s=settings.http_body_timeout_s, idle_timeout_s=settings.http_idle_timeout_s
+        ),
         stopping=stopping,
+        admin=make_admin_app(service, readiness),
     )
 
 
@@ -101,6 +118,8 @@ async def _started(process: Process[S], build: Build[S]) -> bool:
             await build(process)
         if not process.stopping.is_set():
             await process.stack.enter_async_context(_serving(process))
+    except StartRefused:
+        raise
     except Exception:
         log.critical("start_failed", exc_info=True)
         return False
@@ -133,18 +152,25 @@ async def _given_up_when(event: asyncio.Event) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _serving(process: Process[S]) -> AsyncIterator[None]:
     settings = process.settings
+    limits = _limits(settings)
     # A quarter of the time for handlers to end, another for them to be cancelled; the rest is for what they used.
-    runner = web.AppRunner(
-        process.app, access_log=None, handle_signals=False, shutdown_timeout=settings.stop_timeout_s / 4
-    )
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, settings.http_host, settings.http_port, backlog=1024).start()
-        host, port, *_ = runner.addresses[0]
-        log.info("started", host=host, port=port)
+    timeout_s = settings.stop_timeout_s / 4
+    async with (
+        serve(process.admin, settings.admin_host, settings.admin_port, ConnectionLimits(), 1) as (_, admin_port),
+        serve(process.app, settings.http_host, settings.http_port, limits, timeout_s) as (host, port),
+    ):
+        log.info("started", host=host, port=port, admin_port=admin_port, max_connections=limits.total)
         yield
-    finally:
-        await runner.cleanup()
+
+
+def _limits(settings: ServiceSettings) -> ConnectionLimits:
+    return ConnectionLimits(
+        header_timeout_s=settings.http_header_timeout_s,
+        write_timeout_s=settings.http_write_timeout_s,
+        total=min(settings.http_max_connections, raise_file_limit()),
+        per_address=settings.http_max_connections_per_address,
+        proxies=settings.http_proxies,
+    )
 
 
 async def _stopped(process: Process[S]) -> bool:

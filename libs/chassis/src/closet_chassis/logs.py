@@ -3,16 +3,39 @@
 import json
 import logging
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 from opentelemetry import trace
+from prometheus_client import Counter
 from structlog.typing import EventDict, Processor
 
 from closet_chassis.redaction import redact
 
+LOST = Counter("closet_log_lines_lost_total", "Log lines that could not be written")
 _NOISY = ("asyncio", "aiohttp.access", "urllib3", "botocore", "opentelemetry")
+
+
+class LogStream:
+    """A text stream whose trouble is nobody else's: a full disk or a closed pipe must not fail what is being logged."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or lose the line and count it."""
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):  # ValueError: the stream is closed
+            LOST.inc()
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or lose what could not be flushed."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def setup_logging(service: str, level: str = "INFO") -> None:
@@ -25,6 +48,7 @@ def setup_logging(service: str, level: str = "INFO") -> None:
         event["service"] = service
         return event
 
+    stream = LogStream(sys.stderr)
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -38,10 +62,10 @@ def setup_logging(service: str, level: str = "INFO") -> None:
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", stream)),
         cache_logger_on_first_use=True,
     )
-    _route_standard_logging(number, shared)
+    _route_standard_logging(number, shared, stream)
 
 
 def add_trace(_logger: object, _name: str, event: EventDict) -> EventDict:
@@ -64,8 +88,8 @@ def render(_logger: object, _name: str, event: EventDict) -> str:
     return json.dumps(event, default=str)  # takes what orjson refuses: a log line must never fail
 
 
-def _route_standard_logging(level: int, shared: list[Processor]) -> None:
-    handler = logging.StreamHandler(sys.stderr)
+def _route_standard_logging(level: int, shared: list[Processor], stream: LogStream) -> None:
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],

@@ -9,6 +9,8 @@ from importlib.resources import files
 import asyncpg
 import structlog
 
+from closet_chassis.grants import GRANTS, grant_use
+
 log = structlog.get_logger(__name__)
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -52,13 +54,14 @@ class Migration:
         return f"{self.package} {self.version:04d}_{self.name}"
 
 
-async def migrate(url: str, *packages: str, apply: bool = True) -> None:
+async def migrate(url: str, *packages: str, apply: bool = True, role: str | None = None) -> None:
     """Bring the database to what the packages' migrations say, all in one transaction; any number may call at once.
 
     Args:
         url: the database.
         packages: names of importable packages, in the order to apply them.
         apply: if False, only look.
+        role: who is to work with the tables without owning them; what it may do is granted anew each time.
 
     Raises:
         MigrationRefused: an applied file changed or vanished, a new one would have to run before an applied one, or
@@ -70,13 +73,16 @@ async def migrate(url: str, *packages: str, apply: bool = True) -> None:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
-            await connection.execute(_TABLE)
+            if apply:
+                await connection.execute(_TABLE)
             for package, migrations in wanted.items():
                 pending = missing(package, migrations, await _applied(connection, package))
                 if pending and not apply:
                     raise MigrationRefused(f"{pending[0].label} has not been applied")
                 for migration in pending:
                     await _apply(connection, migration)
+            if apply and role:
+                await grant_use(connection, role, packages)
     finally:
         await connection.close()
 
@@ -91,7 +97,7 @@ def read_migrations(package: str) -> list[Migration]:
     for file in files(package).joinpath("migrations").iterdir():
         match = _FILE.fullmatch(file.name)
         if match is None:
-            if file.name.endswith(".sql"):
+            if file.name.endswith(".sql") and file.name != GRANTS:
                 raise MigrationRefused(f"{package}: {file.name} is not named NNNN_name.sql")
             continue
         version = int(match[1])
@@ -118,6 +124,8 @@ def missing(package: str, migrations: Sequence[Migration], applied: Mapping[int,
 
 
 async def _applied(connection: "asyncpg.Connection[asyncpg.Record]", package: str) -> dict[int, str]:
+    if await connection.fetchval("SELECT to_regclass('schema_migrations')") is None:
+        return {}
     rows = await connection.fetch("SELECT version, checksum FROM schema_migrations WHERE package = $1", package)
     return {row["version"]: row["checksum"] for row in rows}
 

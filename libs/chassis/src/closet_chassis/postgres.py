@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import orjson
@@ -28,12 +29,15 @@ __all__ = [
     "migrate",
     "open_pool",
     "pool_check",
+    "prepare",
 ]
 
 SESSION = {
     "statement_timeout": "10s",
     "lock_timeout": "5s",
-    "idle_in_transaction_session_timeout": "30s",
+    # Not idle_in_transaction_session_timeout: a client that freezes between a statement's Parse and its Bind is active
+    # to the server, and would keep its row locks for ever. Needs PostgreSQL 17.
+    "transaction_timeout": "20s",
     "jit": "off",  # our statements are short; compiling them costs more than it saves
     "timezone": "UTC",
 }
@@ -47,6 +51,7 @@ _UNAVAILABLE = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,  # deadlocks
     asyncpg.LockNotAvailableError,
+    asyncpg.TransactionTimeoutError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # what a connection says between the server's goodbye and its end
 )
@@ -55,6 +60,15 @@ _OUR_MISTAKES = (ValueError, FileNotFoundError)  # of the kinds above, yet not t
 
 DATABASE_ERRORS = (*_UNAVAILABLE, asyncpg.PostgresError)
 """Whatever a statement can raise: for loops that try theirs again, come what may."""
+
+
+async def prepare(settings: ServiceSettings, *packages: str) -> None:
+    """Migrate the service's database as its owner, and grant the service's role the use of it; see `migrate`."""
+    if not (settings.migrations_url and settings.migrate):
+        await migrate(settings.database_url, *packages, apply=settings.migrate)
+        return
+    role = unquote(urlsplit(settings.database_url).username or "")
+    await migrate(settings.migrations_url, *packages, role=role)
 
 
 async def create_pool(url: str, size: int) -> Pool:

@@ -20,11 +20,14 @@ class Report:
         """Is all well?"""
         return not any(self.checks.values())
 
-    def as_json(self) -> dict[str, Any]:
-        """`{status, checks: {name: {ok, detail}}}`."""
+    def as_json(self, *, tells_why: bool = True) -> dict[str, Any]:
+        """`{status, checks: {name: {ok, detail}}}`; what a check said is in `detail` only if it `tells_why`."""
         return {
             "status": "ready" if self.ready else "not_ready",
-            "checks": {name: {"ok": not detail, "detail": detail} for name, detail in self.checks.items()},
+            "checks": {
+                name: {"ok": not detail, "detail": detail if tells_why else None}
+                for name, detail in self.checks.items()
+            },
         }
 
 

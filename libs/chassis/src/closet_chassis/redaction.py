@@ -46,6 +46,11 @@ _SUBSTITUTIONS = (
     # what pydantic and PostgreSQL quote of the data in their errors
     (re.compile(r"input_value=.*?, input_type=", re.DOTALL), f"input_value={REDACTED}, input_type="),
     (re.compile(r"^(\s*DETAIL:\s).*$", re.MULTILINE), rf"\1{REDACTED}"),
+    (
+        re.compile(r"\b(invalid input (?:for query argument \$\d+|(?:syntax|value) for [^:\n]*):).*$", re.MULTILINE),
+        rf"\1 {REDACTED}",
+    ),
+    (re.compile(r"\b(value |out of range: )\"[^\"\n]*\""), rf"\1{REDACTED}"),
 )
 
 
@@ -66,7 +71,14 @@ def redact(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 a log value may b
         return f"<{len(value)} bytes>"
     if isinstance(value, (dict, list, tuple, set, frozenset)):
         return _redact_items(value, depth + 1) if depth < MAX_DEPTH else REDACTED
-    return redact_text(str(value))
+    return redact_text(_text_of(value))
+
+
+def _text_of(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001  a log line must never fail, whatever it is given
+        return f"<{type(value).__name__}>"
 
 
 def is_secret(key: str) -> bool:
