@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +19,7 @@ from closet_contracts.envelope import Event, EventData
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobFailed
 from closet_contracts.nouns import Service
+from closet_devstack.databases import Databases
 from closet_messaging import deadletters
 from closet_messaging.bus import Bus, open_bus
 from closet_messaging.connection import connect, drain
@@ -43,6 +44,9 @@ def released(job: str) -> CreditReleased:
 
 class Crash:
     """A relay in a process that dies right after its commit."""
+
+    def __init__(self, service: Service = Service.JOB_ORCHESTRATOR) -> None:
+        self.service = service
 
     def offer(self, rows: Sequence[OutboxRow]) -> None:
         pass
@@ -86,16 +90,25 @@ class House:
 
     nats_url: Callable[[str], str]
     make_database: Callable[..., Awaitable[str]]
+    owner_url: Callable[[str], str]
     databases: dict[Service, str] = field(default_factory=dict)
     replicas: list[Replica] = field(default_factory=list)
 
     async def database(self, service: Service) -> str:
         if service not in self.databases:
             self.databases[service] = url = await self.make_database("closet_messaging")
-            pool = await create_pool(url, 1)
-            await pool.execute("CREATE TABLE effects (seq bigserial PRIMARY KEY, event_id uuid, job text)")
-            await close_pool(pool)
+            owner = await create_pool(self.owner_url(url), 1)
+            await owner.execute("CREATE TABLE effects (seq bigserial PRIMARY KEY, event_id uuid, job text)")
+            await owner.execute("GRANT ALL ON effects, effects_seq_seq TO PUBLIC")
+            await close_pool(owner)
         return self.databases[service]
+
+    @asynccontextmanager
+    async def pool(self, service: Service) -> AsyncIterator[Pool]:
+        """A service's database, without the service."""
+        pool = await create_pool(await self.database(service), 5)
+        yield pool
+        await close_pool(pool)
 
     async def open(
         self,
@@ -108,14 +121,14 @@ class House:
         pool = await create_pool(await self.database(service), 5)
         stack.push_async_callback(close_pool, pool)
         background = Background(stack, lambda: crashed.append(True))
-        settings = SimpleNamespace(nats_url=self.nats_url(service))
+        settings = SimpleNamespace(nats_url=self.nats_url(service), outbox_max_age_s=60.0)
         process: Process[Any] = Process(settings, stack, Readiness(), background, web.Application(), asyncio.Event())
         wanted = {model_of(name): ignore for _, types in subscriptions_of(service) for name in types}
         others = asyncio.all_tasks()
         bus = await stack.enter_async_context(
             open_bus(process, service, pool, wanted | dict(handlers or {}), requests, backoff_s=BACKOFF_S)
         )
-        names = {"relay", "sweeper", "desk", "consumer"}
+        names = {"relay", "sweeper", "desk", "consumer", "backlog"}
         tasks = [task for task in asyncio.all_tasks() - others if task.get_name() in names]
         self.replicas.append(Replica(process, pool, bus, crashed, tasks))
         return self.replicas[-1]
@@ -133,8 +146,10 @@ def plain_logs() -> None:
 
 
 @pytest.fixture
-async def house(nats_url: Callable[[str], str], make_database: Callable[..., Awaitable[str]]) -> AsyncIterator[House]:
-    house = House(nats_url, make_database)
+async def house(
+    nats_url: Callable[[str], str], make_database: Callable[..., Awaitable[str]], databases: Databases
+) -> AsyncIterator[House]:
+    house = House(nats_url, make_database, databases.owner_url)
     yield house
     await house.close()
 
@@ -148,8 +163,14 @@ async def operator(nats_url: Callable[[str], str]) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def pool(house: House) -> AsyncIterator[Pool]:
-    """A service's database, without the service."""
-    pool = await create_pool(await house.database(Service.JOB_ORCHESTRATOR), 5)
+    async with house.pool(Service.JOB_ORCHESTRATOR) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def owner(pool: Pool, house: House) -> AsyncIterator[Pool]:
+    """The same database for its owner, who may make tables."""
+    pool = await create_pool(house.owner_url(house.databases[Service.JOB_ORCHESTRATOR]), 1)
     yield pool
     await close_pool(pool)
 
@@ -177,6 +198,23 @@ async def publish(nc: Client, event: Event[Any], message_id: str | None = None) 
 
 async def letters(nc: Client, service: Service | None = None) -> list[deadletters.StoredLetter]:
     return [letter async for letter in deadletters.letters(nc.jetstream(), service)]
+
+
+async def deliver_often(operator: Client, times: int) -> None:
+    """As if so many processes had died with it in hand."""
+    pulling = await operator.jetstream().pull_subscribe_bind(Service.BILLING_METER, "CLOSET_JOB")
+    for _ in range(times):
+        (message,) = await pulling.fetch(1, timeout=5)
+        await message.nak()
+    await pulling.unsubscribe()
+
+
+async def stored_ids(nc: Client, stream: str = "CLOSET_JOB") -> list[str]:
+    """Message ids in a stream, in its order."""
+    js = nc.jetstream()
+    last = (await js.stream_info(stream)).state.last_seq
+    messages = [await js.get_msg(stream, seq) for seq in range(1, last + 1)]
+    return [str((message.headers or {})["Nats-Msg-Id"]) for message in messages]
 
 
 async def unread(nc: Client, service: Service = Service.BILLING_METER, stream: str = "CLOSET_JOB") -> tuple[int, int]:

@@ -31,7 +31,7 @@ async def test_permissions_prints_the_users() -> None:
 
 
 async def test_replay_outbox_marks_what_was_published_since(house: House, pool: Pool, as_service: AsService) -> None:
-    relay = Relay(pool, await as_service(Service.JOB_ORCHESTRATOR))
+    relay = Relay(pool, await as_service(Service.JOB_ORCHESTRATOR), Service.JOB_ORCHESTRATOR)
     running = asyncio.create_task(relay.run())
     async with transaction(pool, relay) as tx:
         outbox.add(tx, failed(), tenant=TENANT)

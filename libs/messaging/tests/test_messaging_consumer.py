@@ -2,6 +2,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import asyncpg
 import orjson
 import pytest
 from closet_contracts.codec import encode
@@ -9,13 +10,15 @@ from closet_contracts.envelope import Event, new_event
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobExpired, JobFailed
 from closet_contracts.nouns import Service
+from closet_contracts.render import RenderSucceeded
 from closet_devstack.testing import eventually
 from closet_messaging import outbox
 from closet_messaging.bus import WrongHandlers, open_bus
 from closet_messaging.unit import Tx
 from nats.aio.client import Client
+from prometheus_client import REGISTRY
 
-from .conftest import TENANT, House, Outcomes, effect, failed, ignore, letters, publish, released, unread
+from .conftest import TENANT, AsService, House, Outcomes, effect, failed, ignore, letters, publish, released, unread
 
 
 async def test_an_event_from_an_outbox_reaches_its_consumer(house: House) -> None:
@@ -103,18 +106,45 @@ async def test_bytes_that_are_no_event_become_a_dead_letter_at_once(house: House
     assert await unread(operator) == (0, 0)
 
 
-async def test_unknown_types_are_acknowledged_and_counted(house: House, operator: Client, outcomes: Outcomes) -> None:
-    await house.open()
+async def test_unknown_types_are_acknowledged_and_counted(house: House, operator: Client) -> None:
+    billing = await house.open()
     document = orjson.loads(encode(new_event(failed(), tenant=TENANT)))
     stranger = orjson.dumps(document | {"type": "closet.job.painted_red.v1"})
-    await operator.jetstream().publish(JobFailed.TYPE, stranger)
-    await eventually(lambda: outcomes("unknown") == 1)
+    # On the subject of its own it would be nobody's: a letter that is sent back is all that can bring one.
+    subject = f"closet.replay.{billing.bus.service}.closet.job.painted_red.v1"
+    await operator.jetstream().publish(subject, stranger)
+    labels = {"type": subject, "outcome": "unknown"}
+    await eventually(lambda: REGISTRY.get_sample_value("closet_events_handled_total", labels) == 1)
 
     async def read() -> bool:
-        return await unread(operator) == (0, 0)
+        return await unread(operator, stream="CLOSET_REPLAY") == (0, 0)
 
     await eventually(read)
     assert await letters(operator) == []
+
+
+async def test_a_forged_event_is_a_dead_letter_at_once(house: House, as_service: AsService, operator: Client) -> None:
+    """A service's own words, but of what is another's to say: on the bus it may speak on its own subjects only."""
+    billing = await house.open(handlers={JobFailed: effect, RenderSucceeded: effect})
+    orchestrator = await as_service(Service.JOB_ORCHESTRATOR)
+    mine = orjson.loads(encode(new_event(failed(), tenant=TENANT)))
+    forged = [
+        mine | {"type": RenderSucceeded.TYPE, "source": "closet/perfect-adapter"},
+        mine | {"type": JobExpired.TYPE},
+        mine | {"source": "closet/perfect-adapter"},
+        mine | {"type": "closet.job.painted_red.v1"},
+    ]
+    for document in forged:
+        await orchestrator.jetstream().publish(JobFailed.TYPE, orjson.dumps(document))
+
+    async def all_there() -> bool:
+        return len(await letters(operator)) == len(forged)
+
+    await eventually(all_there)
+    found = [stored.letter for stored in await letters(operator)]
+    assert {(letter.deliveries, letter.event_id) for letter in found} == {(1, None)}
+    assert all(letter.error.startswith("MalformedEvent: ") for letter in found)
+    assert await billing.effects() == []
 
 
 async def test_events_of_one_job_are_handled_in_the_order_in_which_they_came(house: House, operator: Client) -> None:
@@ -144,7 +174,10 @@ async def test_replicas_that_lock_the_same_rows_do_not_deadlock(
 
     replicas = [await house.open(handlers={JobFailed: touch, JobExpired: touch}) for _ in range(2)]
     pool = replicas[0].pool
-    await pool.execute("CREATE TABLE touched (job text PRIMARY KEY, times integer NOT NULL DEFAULT 1)")
+    owner = await asyncpg.connect(house.owner_url(house.databases[Service.BILLING_METER]))
+    await owner.execute("CREATE TABLE touched (job text PRIMARY KEY, times integer NOT NULL DEFAULT 1)")
+    await owner.execute("GRANT ALL ON touched TO PUBLIC")
+    await owner.close()
     jobs = [new_id("job") for _ in range(40)]
     for version in range(1, 11):
         ordered = jobs if version % 2 else jobs[::-1]

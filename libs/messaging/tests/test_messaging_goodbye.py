@@ -6,10 +6,13 @@ from typing import Any
 
 import asyncpg
 import pytest
+from closet_contracts.nouns import Service
 from closet_devstack.testing import eventually
+from closet_messaging import publisher as publishing
 from closet_messaging import relay as relaying
 from closet_messaging import sweeper as sweeping
 from closet_messaging.handling import database_is_at_fault
+from closet_messaging.overdue import Overdue
 from closet_messaging.relay import Relay
 from closet_messaging.sweeper import Sweeper
 from closet_messaging.unit import OutboxRow
@@ -32,6 +35,10 @@ class Goodbye:
         await self.execute()
         return False
 
+    async def fetch(self, *_: Any) -> list[Any]:
+        await self.execute()
+        return []
+
 
 def goodbye() -> Any:
     return Goodbye(asyncpg.InternalClientError("got result for unknown protocol state 3"))
@@ -47,11 +54,11 @@ async def test_marks_are_written_when_it_is_back(monkeypatch: pytest.MonkeyPatch
     async def publish(_nc: Any, rows: list[OutboxRow]) -> list[OutboxRow]:
         return rows
 
-    monkeypatch.setattr(relaying, "publish", publish)
+    monkeypatch.setattr(publishing, "publish", publish)
     monkeypatch.setattr(relaying, "MARK_RETRY_S", 0.01)
-    bus: Any = type("Bus", (), {"is_connected": True})
+    bus: Any = type("Bus", (), {"is_connected": True, "max_payload": 1 << 20})
     pool = goodbye()
-    relay = Relay(pool, bus)
+    relay = Relay(pool, bus, Service.JOB_ORCHESTRATOR)
     relay.offer([OutboxRow("1", "closet.job.failed.v1", b"")])
     running = asyncio.create_task(relay.run())
     assert await relay.flush(5)
@@ -63,6 +70,6 @@ async def test_the_sweeper_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeping, "EVERY_S", 0.01)
     bus: Any = None
     pool = goodbye()
-    running = asyncio.create_task(Sweeper(pool, bus).run())
+    running = asyncio.create_task(Sweeper(pool, bus, Overdue(Service.JOB_ORCHESTRATOR, 60)).run())
     await eventually(lambda: pool.done)
     running.cancel()

@@ -12,26 +12,19 @@ from closet_devstack.bus import provision
 from closet_devstack.servers.nats import NatsServer
 from closet_devstack.testing import eventually
 from closet_messaging import outbox, sweeper
+from closet_messaging.overdue import Overdue
 from closet_messaging.publish import publish
 from closet_messaging.relay import Relay
 from closet_messaging.sweeper import Sweeper, clean
 from closet_messaging.unit import OutboxRow, transaction
 from nats.aio.client import Client
 
-from .conftest import TENANT, AsService, Crash, House, Outcomes, effect, failed
+from .conftest import TENANT, AsService, Crash, House, Outcomes, effect, failed, stored_ids
 
 
 @pytest.fixture
 async def orchestrator(as_service: AsService) -> Client:
     return await as_service(Service.JOB_ORCHESTRATOR)
-
-
-async def stored(nc: Client) -> list[str]:
-    """Message ids in the stream, in its order."""
-    js = nc.jetstream()
-    last = (await js.stream_info("CLOSET_JOB")).state.last_seq
-    messages = [await js.get_msg("CLOSET_JOB", seq) for seq in range(1, last + 1)]
-    return [str((message.headers or {})["Nats-Msg-Id"]) for message in messages]
 
 
 async def commit(pool: Pool, relay: Any, count: int) -> list[str]:
@@ -43,6 +36,10 @@ async def commit_then(pool: Pool, relay: Relay, step: Callable[[], object]) -> N
     async with transaction(pool, relay) as tx:
         outbox.add(tx, failed(), tenant=TENANT)
         step()
+
+
+async def sweep(pool: Pool, nc: Client) -> int:
+    return await Sweeper(pool, nc, Overdue(Service.JOB_ORCHESTRATOR, 60)).sweep("job")
 
 
 async def grow_old(pool: Pool) -> None:
@@ -67,49 +64,49 @@ async def test_what_a_dead_replica_committed_is_published_by_anothers_sweeper(ho
 
 async def test_a_sweep_leaves_fresh_rows_to_their_own_replica(pool: Pool, orchestrator: Client) -> None:
     await commit(pool, Crash(), 1)
-    assert await Sweeper(pool, orchestrator).sweep() == 0
+    assert await sweep(pool, orchestrator) == 0
     await grow_old(pool)
-    assert await Sweeper(pool, orchestrator).sweep() == 1
+    assert await sweep(pool, orchestrator) == 1
 
 
 async def test_one_sweeper_at_a_time(pool: Pool, orchestrator: Client) -> None:
     await commit(pool, Crash(), 1)
     await grow_old(pool)
     async with pool.acquire() as other, other.transaction():
-        await other.execute("SELECT pg_advisory_xact_lock($1)", sweeper._LOCK)
-        assert await Sweeper(pool, orchestrator).sweep() == 0
-    assert await Sweeper(pool, orchestrator).sweep() == 1
+        assert await other.fetchval(sweeper._TRY_LOCK, "job")
+        assert await sweep(pool, orchestrator) == 0
+    assert await sweep(pool, orchestrator) == 1
 
 
 async def test_sweeps_are_in_order_of_creation(pool: Pool, orchestrator: Client, operator: Client) -> None:
     ids = [await commit(pool, Crash(), 2) for _ in range(3)]
     await grow_old(pool)
-    await Sweeper(pool, orchestrator).sweep()
-    assert await stored(operator) == [event_id for group in ids for event_id in group]
+    await sweep(pool, orchestrator)
+    assert await stored_ids(operator) == [event_id for group in ids for event_id in group]
 
 
 @pytest.mark.parametrize("count", [1, 3, 8, 600])
 async def test_the_relay_publishes_in_order_and_marks(
     pool: Pool, orchestrator: Client, operator: Client, count: int
 ) -> None:
-    relay = Relay(pool, orchestrator)
+    relay = Relay(pool, orchestrator, Service.JOB_ORCHESTRATOR)
     running = asyncio.create_task(relay.run())
     ids = await commit(pool, relay, count)
     assert await relay.flush(10)
     running.cancel()
-    assert await stored(operator) == ids
+    assert await stored_ids(operator) == ids
     assert await unpublished(pool) == 0
 
 
 async def test_nothing_is_published_for_a_rollback(pool: Pool, orchestrator: Client, operator: Client) -> None:
-    relay = Relay(pool, orchestrator)
+    relay = Relay(pool, orchestrator, Service.JOB_ORCHESTRATOR)
     running = asyncio.create_task(relay.run())
     with pytest.raises(ZeroDivisionError):
         await commit_then(pool, relay, lambda: 1 // 0)
     await commit(pool, relay, 1)
     assert await relay.flush(10)
     running.cancel()
-    assert len(await stored(operator)) == 1
+    assert len(await stored_ids(operator)) == 1
 
 
 def rows(count: int) -> list[OutboxRow]:
@@ -120,6 +117,8 @@ def rows(count: int) -> list[OutboxRow]:
 
 
 class FakeTx:
+    service = Service.JOB_ORCHESTRATOR
+
     def __init__(self) -> None:
         self.outbox: list[OutboxRow] = []
 
@@ -130,7 +129,7 @@ async def test_a_batch_with_rows_the_bus_already_holds_falls_back_and_stores_the
     group = rows(20)
     assert await publish(orchestrator, group[5:7]) == group[5:7]
     assert await publish(orchestrator, group) == group
-    assert sorted(await stored(operator)) == sorted(row.id for row in group)
+    assert sorted(await stored_ids(operator)) == sorted(row.id for row in group)
 
 
 async def test_a_stream_that_takes_no_batches_gets_single_messages(orchestrator: Client, operator: Client) -> None:
@@ -140,33 +139,33 @@ async def test_a_stream_that_takes_no_batches_gets_single_messages(orchestrator:
     await js.update_stream(config)
     group = rows(20)
     assert await publish(orchestrator, group) == group
-    assert sorted(await stored(operator)) == sorted(row.id for row in group)
+    assert sorted(await stored_ids(operator)) == sorted(row.id for row in group)
 
 
 async def test_a_row_that_the_bus_never_takes_does_not_hold_up_the_others(
     pool: Pool, orchestrator: Client, operator: Client
 ) -> None:
-    relay = Relay(pool, orchestrator)
+    relay = Relay(pool, orchestrator, Service.JOB_ORCHESTRATOR)
     running = asyncio.create_task(relay.run())
     relay.offer([OutboxRow("018f0000-0000-7000-8000-000000000000", JobFailed.TYPE, b"x" * (2 << 20))])
     ids = await commit(pool, relay, 3)
     for _ in range(3):
         ids += await commit(pool, relay, 3)
-        await eventually(lambda: not relay._in_flight and len(relay._queue) <= 1)
+        await eventually(lambda: relay.queued <= 1)
     assert await relay.flush(10)
     running.cancel()
-    assert await stored(operator) == ids
+    assert await stored_ids(operator) == ids
 
 
 async def test_what_the_relay_has_no_room_for_is_left_to_the_sweeper(pool: Pool, orchestrator: Client) -> None:
-    relay = Relay(pool, orchestrator, capacity=5)
+    relay = Relay(pool, orchestrator, Service.JOB_ORCHESTRATOR, capacity=5)
     await commit(pool, relay, 8)
     running = asyncio.create_task(relay.run())
     assert await relay.flush(10)
     running.cancel()
     assert await unpublished(pool) == 3
     await grow_old(pool)
-    assert await Sweeper(pool, orchestrator).sweep() == 3
+    assert await sweep(pool, orchestrator) == 3
 
 
 async def test_a_replay_reaches_the_stream_again_and_counts_no_second_time(house: House, outcomes: Outcomes) -> None:

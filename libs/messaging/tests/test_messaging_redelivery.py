@@ -9,13 +9,13 @@ from closet_contracts.envelope import Event, new_event
 from closet_contracts.job import JobFailed
 from closet_contracts.nouns import Service
 from closet_devstack.testing import eventually
-from closet_messaging import consumer
+from closet_messaging import consumer, retrying
 from closet_messaging.unit import Tx
 from closet_messaging.verdicts import Verdicts
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from .conftest import TENANT, House, Outcomes, effect, failed, letters, publish, unread
+from .conftest import TENANT, House, Outcomes, deliver_often, effect, failed, letters, publish, unread
 
 ACK_WAIT_S = 1.0
 
@@ -92,19 +92,10 @@ async def test_a_slow_batch_is_not_delivered_again(
     assert info.delivered.consumer_seq == 1
 
 
-async def deliver_often(operator: Client, times: int) -> None:
-    """As if so many processes had died with it in hand."""
-    pulling = await operator.jetstream().pull_subscribe_bind(Service.BILLING_METER, "CLOSET_JOB")
-    for _ in range(times):
-        (message,) = await pulling.fetch(1, timeout=5)
-        await message.nak()
-    await pulling.unsubscribe()
-
-
 async def test_an_event_that_kills_its_processes_is_given_up_in_the_end(house: House, operator: Client) -> None:
     event = new_event(failed(), tenant=TENANT)
     await publish(operator, event)
-    await deliver_often(operator, consumer.ABANDON_AFTER)
+    await deliver_often(operator, retrying.ABANDON_AFTER)
     billing = await house.open(handlers={JobFailed: effect})
     letter = (await eventually(lambda: letters(operator)))[0].letter
     assert letter.error == "Abandoned: delivered 51 times"

@@ -3,11 +3,13 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 from closet_chassis.postgres import Pool
+from closet_contracts.ids import new_id
+from closet_contracts.nouns import Service
 from closet_messaging import outbox
-from closet_messaging.outbox import EventTooLarge
+from closet_messaging.outbox import EventTooLarge, ForeignEvent
 from closet_messaging.unit import OutboxRow, Tx, transaction
 
-from .conftest import TENANT, failed
+from .conftest import TENANT, failed, released
 
 
 class Recorder:
@@ -16,15 +18,18 @@ class Recorder:
     def __init__(self) -> None:
         self.rows: list[OutboxRow] = []
 
+    service = Service.JOB_ORCHESTRATOR
+
     def offer(self, rows: Sequence[OutboxRow]) -> None:
         self.rows += rows
 
 
 @pytest.fixture
-async def table(pool: Pool) -> Pool:
-    await pool.execute("""
+async def table(pool: Pool, owner: Pool) -> Pool:
+    await owner.execute("""
         CREATE TABLE entries (seq bigserial PRIMARY KEY, name text UNIQUE);
         CREATE TABLE owners (name text PRIMARY KEY REFERENCES entries (name));
+        GRANT ALL ON entries, entries_seq_seq, owners TO PUBLIC;
     """)
     return pool
 
@@ -102,5 +107,15 @@ async def test_an_event_that_the_bus_would_never_take_is_refused_where_it_is_mad
             outbox.add(tx, failed().model_copy(update={"message": "x" * outbox.MAX_BYTES}), tenant=TENANT)
 
     with pytest.raises(EventTooLarge):
+        await emit()
+    assert await table.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+async def test_an_event_that_is_anothers_to_say_is_refused_where_it_is_made(table: Pool) -> None:
+    async def emit() -> None:
+        async with transaction(table, Recorder()) as tx:
+            outbox.add(tx, released(new_id("job")), tenant=TENANT)
+
+    with pytest.raises(ForeignEvent, match="billing-meter's to say, not job-orchestrator's"):
         await emit()
     assert await table.fetchval("SELECT count(*) FROM outbox") == 0

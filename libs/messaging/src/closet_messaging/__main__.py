@@ -10,6 +10,7 @@ from closet_chassis.postgres import close_pool, create_pool
 from closet_contracts.catalog import OPERATOR
 
 from closet_messaging.connection import connect, drain
+from closet_messaging.overdue import read_overdue
 from closet_messaging.permissions import server_users
 from closet_messaging.streams import Drift, provision
 from closet_messaging.sweeper import replay
@@ -28,6 +29,8 @@ def main() -> int:
         return 2
     if arguments.command == "provision":
         return asyncio.run(_provision(arguments.url, arguments.replicas))
+    if arguments.command == "outbox":
+        return asyncio.run(_outbox(arguments.url))
     return asyncio.run(_replay(arguments.url, arguments.since))
 
 
@@ -38,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     making = commands.add_parser("provision", help="make or update streams and consumers (as operator)")
     making.add_argument("--url", default=os.environ.get("CLOSET_NATS_URL"), help="default: $CLOSET_NATS_URL")
     making.add_argument("--replicas", type=int, default=1, help="copies of each stream in a cluster")
+    waiting = commands.add_parser("outbox", help="what one service has yet to publish and should have by now")
+    waiting.add_argument("--url", default=os.environ.get("CLOSET_DATABASE_URL"), help="default: $CLOSET_DATABASE_URL")
     again = commands.add_parser("replay-outbox", help="publish again what one service has published, after a loss")
     again.add_argument("--url", default=os.environ.get("CLOSET_DATABASE_URL"), help="default: $CLOSET_DATABASE_URL")
     again.add_argument("--since", type=_moment, required=True, help="ISO 8601 with offset, at most a day ago")
@@ -62,6 +67,19 @@ async def _provision(url: str, replicas: int) -> int:
         return 1
     finally:
         await drain(nc)
+    return 0
+
+
+async def _outbox(url: str) -> int:
+    pool = await create_pool(url, 1)
+    try:
+        overdue = await read_overdue(pool)
+    finally:
+        await close_pool(pool)
+    for noun, waiting in sorted(overdue.items()):
+        sys.stdout.write(f"closet.{noun}.>: {waiting.count} events wait, the oldest for {waiting.oldest_s:.0f} s\n")
+    if not overdue:
+        sys.stdout.write("nothing is overdue\n")
     return 0
 
 

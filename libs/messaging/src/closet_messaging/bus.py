@@ -17,10 +17,12 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription as BellRope
 from nats.js import JetStreamContext
 
-from closet_messaging import bells, rpc
+from closet_messaging import backlog, bells, rpc
 from closet_messaging.connection import connect, drain
 from closet_messaging.consumer import BACKOFF_S, Consumer, Handlers
 from closet_messaging.desk import Desk
+from closet_messaging.lineage import verify_lineage
+from closet_messaging.overdue import Overdue
 from closet_messaging.relay import Relay
 from closet_messaging.rpc import RpcHandler
 from closet_messaging.streams import subscriptions, verify
@@ -47,6 +49,7 @@ class Bus:
     js: JetStreamContext
     pool: Pool
     relay: Relay
+    overdue: Overdue
 
     def transaction(self) -> AbstractAsyncContextManager[Tx]:
         """A unit of work of its own, for whoever is not handling an event."""
@@ -90,23 +93,27 @@ async def open_bus(  # noqa: PLR0913 the last two have defaults
     Raises:
         WrongHandlers: an event that the catalogue says the service reads has no handler, or the other way round.
         Drift: streams or consumers are not as the catalogue says.
+        DatabaseBehindBus: the database was restored from a backup and has not been recovered.
     """
     _check_handlers(service, handlers)
     consumers: list[Consumer] = []
     async with _connection(process, service, consumers) as nc:
         await verify(nc.jetstream(), service)
-        relay = Relay(pool, nc)
+        await verify_lineage(nc.jetstream(), pool, service)
+        relay = Relay(pool, nc, service)
         process.background.start("relay", relay.run())
-        process.background.start("sweeper", Sweeper(pool, nc).run())
+        overdue = Overdue(service, process.settings.outbox_max_age_s)
+        process.background.start("sweeper", Sweeper(pool, nc, overdue).run())
         desk = Desk(pool, relay, handlers)
         process.background.start("desk", desk.run())
         consumers += [Consumer(nc, desk, one, backoff_s) for one in subscriptions(service)]
         tasks = [process.background.start("consumer", consumer.run()) for consumer in consumers]
-        _add_checks(process, nc, consumers)
+        process.background.start("backlog", backlog.watch(nc.jetstream(), list(subscriptions(service))))
+        _add_checks(process, nc, consumers, overdue)
         try:
             async with rpc.serve(nc, service, requests or {}):
                 try:
-                    yield Bus(service, nc, nc.jetstream(), pool, relay)
+                    yield Bus(service, nc, nc.jetstream(), pool, relay, overdue)
                 finally:
                     await _finish(consumers, tasks)
         finally:
@@ -140,7 +147,7 @@ def _check_handlers(service: Service, handlers: Handlers) -> None:
         raise WrongHandlers(f"{service}: the catalogue and the handlers differ in {', '.join(sorted(wrong))}")
 
 
-def _add_checks(process: Process[Any], nc: Client, consumers: Sequence[Consumer]) -> None:
+def _add_checks(process: Process[Any], nc: Client, consumers: Sequence[Consumer], overdue: Overdue) -> None:
     async def connected() -> str | None:
         return None if nc.is_connected else "not connected"
 
@@ -149,6 +156,7 @@ def _add_checks(process: Process[Any], nc: Client, consumers: Sequence[Consumer]
 
     process.readiness.add("bus", connected)
     process.readiness.add("consumers", consuming)
+    process.readiness.add("outbox", overdue.check)
 
 
 async def _finish(consumers: Sequence[Consumer], tasks: Sequence[asyncio.Task[None]]) -> None:

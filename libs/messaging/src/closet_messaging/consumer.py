@@ -2,14 +2,12 @@
 
 Whatever has arrived is one batch, handled in one transaction with what has arrived from the service's other streams;
 only then is it acknowledged. If a batch fails, each of its events is handled in a transaction of its own, so that a bad
-one costs only itself: it comes again after a while, and when the backoff is used up it becomes a dead letter. Attempts
-are counted by the bus, as deliveries. They do not run out while the database is away, because what is in hand is then
-held, not given back.
+one costs only itself: it comes again after a while, and when the backoff is used up it becomes a dead letter. While the
+database is away, what is in hand is held, not given back.
 """
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -18,28 +16,21 @@ from nats.aio.msg import Msg
 
 from closet_messaging.delivery import Delivery, sort
 from closet_messaging.desk import Desk
-from closet_messaging.handling import Handler, Handlers, database_is_at_fault, name_of
-from closet_messaging.metrics import HANDLED, PENDING
+from closet_messaging.handling import Handler, Handlers
+from closet_messaging.metrics import HANDLED
 from closet_messaging.pull import SILENCE_S, Pull
+from closet_messaging.retrying import BACKOFF_S, Retrier
 from closet_messaging.streams import ACK_WAIT_S, Subscription
 from closet_messaging.verdicts import Verdicts
 
-__all__ = ["Consumer", "Handler", "Handlers"]
+__all__ = ["BACKOFF_S", "Consumer", "Handler", "Handlers"]
 
 log = structlog.get_logger(__name__)
 
-BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0)
-# Delivered so often without ever failing in our hands, a message probably kills the process that handles it: from
-# here on it is handled alone, and in the end not at all.
+# Delivered so often, a message may be what ends the process that handles it: from here on it is handled alone.
 ALONE_FROM: Final = 3
-ABANDON_AFTER: Final = 50
-HOLD_S: Final = 1.0
 TOUCH_S: Final = ACK_WAIT_S / 3
 STUCK_S: Final = 60.0
-
-
-class Abandoned(Exception):
-    """An event was delivered again and again, and no process lived to say why it failed."""
 
 
 class Consumer:
@@ -49,7 +40,7 @@ class Consumer:
         nc: the connection.
         desk: where the service's events are handled; types that it has no handler for are acknowledged and counted.
         subscription: the service and the stream.
-        backoff_s: how long to wait after each failed attempt; the one after the last is final.
+        backoff_s: how long to wait after each failure; the one after the last is final.
     """
 
     def __init__(
@@ -57,12 +48,12 @@ class Consumer:
     ) -> None:
         self._desk = desk
         self._stream = subscription.stream.name
-        self._backoff_s = backoff_s
         self._pull = Pull(nc, self._stream, subscription.service)
         self._verdicts = Verdicts(nc, subscription.service)
         self._in_hand: Sequence[Msg] = ()
         self._since = 0.0
         self._stopping = asyncio.Event()
+        self._retrier = Retrier(desk, self._verdicts, backoff_s, self._stopping)
 
     async def run(self) -> None:
         """Consume until stopped."""
@@ -103,8 +94,7 @@ class Consumer:
             HANDLED.labels(message.subject, "malformed").inc()
             await self._verdicts.bury(message, error)
         await self._together([delivery for delivery in found.events if delivery.attempt < ALONE_FROM])
-        await self._one_by_one([delivery for delivery in found.events if delivery.attempt >= ALONE_FROM])
-        PENDING.labels(self._stream).set(messages[-1].metadata.num_pending)
+        await self._retrier.handle_suspects([delivery for delivery in found.events if delivery.attempt >= ALONE_FROM])
 
     async def _together(self, deliveries: Sequence[Delivery]) -> None:
         if not deliveries:
@@ -113,46 +103,9 @@ class Consumer:
             await self._desk.together([delivery.event for delivery in deliveries])
         except Exception as error:  # noqa: BLE001 whatever a handler raises; whose fault it is shows one by one
             log.warning("batch_failed", stream=self._stream, events=len(deliveries), error=type(error).__name__)
-            await self._one_by_one(deliveries)
+            await self._retrier.handle(deliveries)
         else:
             await self._verdicts.done(delivery.message for delivery in deliveries)
-
-    async def _one_by_one(self, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            if delivery.attempt > ABANDON_AFTER:
-                await self._failed(delivery, Abandoned(f"delivered {delivery.attempt} times"))
-            else:
-                await self._alone(delivery)
-
-    async def _alone(self, delivery: Delivery) -> None:
-        while not self._stopping.is_set():
-            try:
-                await self._desk.alone(delivery.event)
-            except Exception as error:  # noqa: BLE001 whatever a handler raises
-                if not await database_is_at_fault(self._desk.pool, error):
-                    await self._failed(delivery, error)
-                    return
-                log.warning("database_away", stream=self._stream, error=type(error).__name__)
-                await self._hold()
-            else:
-                await self._verdicts.done([delivery.message])
-                return
-        await self._verdicts.again(delivery.message)
-
-    async def _hold(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(HOLD_S):
-                await self._stopping.wait()
-
-    async def _failed(self, delivery: Delivery, error: Exception) -> None:
-        event, attempt = delivery.event, delivery.attempt
-        log.error("event_failed", type=event.type, event_id=event.id, attempt=attempt, exc_info=error)
-        if attempt > len(self._backoff_s):
-            HANDLED.labels(event.type, "dead").inc()
-            await self._verdicts.bury(delivery.message, error, delivery, name_of(self._desk.handlers[type(event.data)]))
-        else:
-            HANDLED.labels(event.type, "failed").inc()
-            await self._verdicts.again(delivery.message, self._backoff_s[attempt - 1])
 
     async def _touch(self) -> None:
         """Keep the bus from delivering again what waits here behind a slow batch."""

@@ -11,7 +11,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 from pydantic import ConfigDict, Field
 
-from closet_messaging.streams import DLQ
+from closet_messaging.streams import DLQ, type_in
 
 _NO_SUCH_MESSAGE = 10057  # the server's own code; deleting has no 404
 
@@ -102,7 +102,7 @@ async def replay(js: JetStreamContext, number: int) -> DeadLetter:
     # message id is its own: neither the first publishing nor an earlier replay may make the bus drop it.
     headers = {name: value for name, value in letter.headers.items() if not name.lower().startswith("nats-")}
     headers["Nats-Msg-Id"] = f"replay.{number}.{uuid4().hex}"
-    subject = f"closet.replay.{letter.service}.{letter.event_type or letter.subject}"
+    subject = f"closet.replay.{letter.service}.{letter.event_type or type_in(letter.subject)}"
     await js.publish(subject, letter.payload, headers=headers)
     await discard(js, number)
     return letter

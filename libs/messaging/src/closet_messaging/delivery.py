@@ -7,8 +7,10 @@ from uuid import UUID
 
 from closet_contracts.catalog import UnknownEventType
 from closet_contracts.codec import MalformedEvent, decode
-from closet_contracts.envelope import Event, EventData
+from closet_contracts.envelope import Event, EventData, source_of
 from nats.aio.msg import Msg
+
+from closet_messaging.streams import type_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,16 @@ class Delivery:
     def attempt(self) -> int:
         """How many times it has been delivered, this time included."""
         return self.message.metadata.num_delivered
+
+    @property
+    def stream(self) -> str:
+        """Where it is stored."""
+        return self.message.metadata.stream
+
+    @property
+    def number(self) -> int:
+        """Its number in the stream, the same whenever it is delivered."""
+        return self.message.metadata.sequence.stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,18 @@ def sort(messages: Sequence[Msg], handled: Container[type[EventData]]) -> Sorted
 
 
 def _event(message: Msg) -> Event[Any]:
-    event = decode(message.data)
+    told = type_in(message.subject)
+    try:
+        event = decode(message.data)
+    except UnknownEventType as unknown:
+        if str(unknown) != told:
+            raise MalformedEvent("its type is not what its subject says") from unknown
+        raise
+    # The bus lets a service publish on its own nouns' subjects only: the subject is the one word that cannot be forged.
+    if event.type != told:
+        raise MalformedEvent(f"{event.type} on the subject of another type")
+    if event.source != source_of(event.type):
+        raise MalformedEvent(f"{event.type}: its source does not own its noun")
     if not _is_uuid(event.id):
         raise MalformedEvent(f"{event.type}: id is not a UUID in its usual form")
     return event

@@ -26,6 +26,8 @@ class Desk:
     def __init__(self, pool: Pool, relay: Offer, handlers: Handlers) -> None:
         self.pool = pool
         self.handlers = handlers
+        self.suspects = asyncio.Lock()
+        """Held by whoever handles a message that may end the process."""
         self._relay = relay
         self._waiting: list[tuple[Events, Future[None]]] = []
         self._brought = asyncio.Event()

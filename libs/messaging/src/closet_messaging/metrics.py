@@ -7,7 +7,11 @@ HANDLED = Counter(
     "Deliveries by what became of them: handled, duplicate, unknown, malformed, failed or dead.",
     ["type", "outcome"],
 )
-PENDING = Gauge("closet_consumer_pending", "Events in the stream that this service has yet to be given.", ["stream"])
+PENDING = Gauge(
+    "closet_consumer_pending",
+    "Events that this service has yet to acknowledge, as the bus says.",
+    ["stream"],
+)
 BATCH = Histogram(
     "closet_consumer_batch_size",
     "Events handled in one transaction.",
@@ -15,6 +19,11 @@ BATCH = Histogram(
 )
 QUEUED = Gauge("closet_relay_queued", "Committed events that this process is about to publish.")
 UNPUBLISHED = Gauge("closet_outbox_unpublished", "Events overdue for publishing, as the last sweep found them.")
+OLDEST = Gauge(
+    "closet_outbox_oldest_seconds",
+    "Age of the oldest event that is overdue for publishing to a stream, as the last look found it; 0 if none is.",
+    ["stream"],
+)
 PUBLISHED = Counter("closet_events_published", "Events that the bus has acknowledged.", ["how"])
 PUBLISH_SECONDS = Histogram(
     "closet_relay_publish_seconds",

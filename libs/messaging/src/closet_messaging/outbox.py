@@ -5,6 +5,7 @@ from typing import TypeVar
 from closet_chassis.telemetry import current_traceparent
 from closet_contracts.codec import encode
 from closet_contracts.envelope import Cause, Event, EventData, new_event
+from closet_contracts.nouns import owner_of
 
 from closet_messaging.relay import Relay
 from closet_messaging.unit import OutboxRow, Tx
@@ -15,6 +16,10 @@ D = TypeVar("D", bound=EventData)
 
 MAX_BYTES = 512 << 10
 """The bus takes 1 MiB with headers. A row that it never takes would stay in the outbox for ever."""
+
+
+class ForeignEvent(ValueError):
+    """A service states facts about its own nouns only; no consumer would take this one."""
 
 
 class EventTooLarge(ValueError):
@@ -31,8 +36,11 @@ def add(tx: Tx, data: D, *, tenant: str, cause: Cause | None = None) -> Event[D]
         cause: the event being handled, if any; its trace is continued where no span is current.
 
     Raises:
+        ForeignEvent: its noun belongs to another service than the unit of work.
         EventTooLarge: it is larger than `MAX_BYTES`.
     """
+    if (owner := owner_of(data.TYPE)) is not tx.service:
+        raise ForeignEvent(f"{data.TYPE} is {owner}'s to say, not {tx.service}'s")
     traceparent = current_traceparent() or (cause.traceparent if cause else None)
     event = new_event(data, tenant=tenant, cause=cause, traceparent=traceparent)
     payload = encode(event)

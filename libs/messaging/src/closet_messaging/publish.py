@@ -1,15 +1,14 @@
 """Publishing rows of the outbox to JetStream, each stored once however often it is tried."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
+from enum import Enum, auto
 from typing import Any, Final
 from uuid import uuid4
 
 import orjson
 import structlog
 from closet_contracts.codec import CONTENT_TYPE
-from closet_contracts.nouns import noun_of
 from nats.aio.client import Client
 from nats.errors import Error
 
@@ -18,39 +17,57 @@ from closet_messaging.unit import OutboxRow
 
 log = structlog.get_logger(__name__)
 
+GROUP: Final = 256
+"""The most rows that are handed to a stream at once."""
 TIMEOUT_S: Final = 5.0
 # With every message flushed to disk an atomic batch costs the server 2.7 ms and 0.03 ms a message; single publishes,
 # in flight together, cost 0.3 ms a message. They break even at about eight.
 ATOMIC_FROM: Final = 8
+_HEADERS_BYTES: Final = 1024  # more than ours ever take
 
 
-async def publish(nc: Client, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
-    """Publish `rows`, those of one stream in their order; returns those that the bus now holds.
+class _Outcome(Enum):
+    STORED = auto()
+    REFUSED = auto()
+    UNANSWERED = auto()
+
+
+def fits(nc: Client, row: OutboxRow) -> bool:
+    """Can the bus take this row at all? A stream must not wait for one that it never takes."""
+    if len(row.payload) + _HEADERS_BYTES <= nc.max_payload:
+        return True
+    log.error("event_too_large", event_id=row.id, type=row.subject, bytes=len(row.payload), most=nc.max_payload)
+    return False
+
+
+async def publish(nc: Client, rows: Sequence[OutboxRow]) -> Sequence[OutboxRow]:
+    """Publish `rows` of one stream in their order; returns those that the bus now holds.
 
     Never raises for what the bus does: rows that are missing from the answer are to be offered again. A row whose
     acknowledgement was lost is recognised by its message id and not stored twice.
     """
-    streams = defaultdict(list)
-    for row in rows:
-        streams[noun_of(row.subject)].append(row)
-    stored = await asyncio.gather(*(_to_one_stream(nc, group) for group in streams.values()))
-    return [row for group in stored for row in group]
+    if len(rows) < ATOMIC_FROM:
+        return await _singles(nc, rows)
+    outcome = await _atomic(nc, rows)
+    if outcome is _Outcome.STORED:
+        PUBLISHED.labels("batch").inc(len(rows))
+        return rows
+    if outcome is _Outcome.UNANSWERED:
+        return []
+    # The stream refuses the batch, because it holds some of it or takes no batches, or it refuses everything. The
+    # oldest row tells, before later ones could overtake it.
+    first = await _singles(nc, rows[:1])
+    return [*first, *await _singles(nc, rows[1:])] if first else []
 
 
-async def _to_one_stream(nc: Client, rows: Sequence[OutboxRow]) -> Sequence[OutboxRow]:
-    if len(rows) >= ATOMIC_FROM:
-        if await _atomic(nc, rows):
-            PUBLISHED.labels("batch").inc(len(rows))
-            return rows
-        if not nc.is_connected:
-            return []
+async def _singles(nc: Client, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
     outcomes = await asyncio.gather(*(_single(nc, row) for row in rows))
     stored = [row for row, ok in zip(rows, outcomes, strict=True) if ok]
     PUBLISHED.labels("single").inc(len(stored))
     return stored
 
 
-async def _atomic(nc: Client, rows: Sequence[OutboxRow]) -> bool:
+async def _atomic(nc: Client, rows: Sequence[OutboxRow]) -> _Outcome:
     """All or nothing (ADR-50 of NATS). A batch that holds a message the stream already has is refused."""
     batch = uuid4().hex
     try:
@@ -60,10 +77,10 @@ async def _atomic(nc: Client, rows: Sequence[OutboxRow]) -> bool:
         answer = await _acknowledged(nc, rows[-1], commit)
     except (Error, OSError) as error:
         log.warning("batch_not_acknowledged", rows=len(rows), error=type(error).__name__)
-        return False
+        return _Outcome.UNANSWERED
     if "error" in answer:
         log.info("batch_refused", rows=len(rows), reason=answer["error"].get("description"))
-    return bool(answer.get("count") == len(rows))
+    return _Outcome.STORED if answer.get("count") == len(rows) else _Outcome.REFUSED
 
 
 async def _single(nc: Client, row: OutboxRow) -> bool:

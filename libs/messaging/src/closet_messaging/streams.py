@@ -60,11 +60,22 @@ def replay_subjects(service: Service) -> str:
     return f"closet.replay.{service}.>"
 
 
+def type_in(subject: str) -> str:
+    """The event type that a NATS subject stands for; that of a dead letter sent back stands behind its service."""
+    sent_back = subject.split(".", 3)
+    return sent_back[3] if sent_back[:2] == ["closet", REPLAY.noun] and len(sent_back) > 3 else subject  # noqa: PLR2004
+
+
 def subscriptions(service: Service) -> Iterator[Subscription]:
     """All that a service reads: its events, and dead letters that an operator sends back to it."""
     for stream, types in subscriptions_of(service):
         yield Subscription(stream, service, types)
     yield Subscription(REPLAY, service, (replay_subjects(service),))
+
+
+def published_by(service: Service) -> list[Stream]:
+    """The streams of a service's own nouns."""
+    return [stream for stream in STREAMS if OWNERS[stream.noun] is service]
 
 
 def stream_config(stream: Stream, replicas: int = 1) -> StreamConfig:
@@ -103,8 +114,7 @@ async def verify(js: JetStreamContext, service: Service) -> None:
         Drift: something is missing or different.
     """
     read = list(subscriptions(service))
-    written = [stream for stream in STREAMS if OWNERS[stream.noun] is service]
-    streams = {stream.name: stream for stream in (*written, *(one.stream for one in read), DLQ)}
+    streams = {stream.name: stream for stream in (*published_by(service), *(one.stream for one in read), DLQ)}
     differences = []
     for stream in streams.values():
         differences += await _stream_differences(js, stream)

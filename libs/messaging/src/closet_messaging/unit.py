@@ -3,12 +3,18 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 
 import asyncpg
 from closet_chassis.postgres import Pool
+from closet_contracts.nouns import Service
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+
+HANDLED_AT = "handled at"
+"""In `Tx.memo`; see `Tx.now`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,10 @@ class OutboxRow:
 class Offer(Protocol):
     """Who takes rows that have just been committed: the relay."""
 
+    @property
+    def service(self) -> Service:
+        """As whom the rows are published; the bus takes that service's own events and no others."""
+
     def offer(self, rows: Sequence[OutboxRow]) -> None:
         """Take the rows; never fails, never waits."""
 
@@ -34,12 +44,19 @@ class Tx:
     """A connection in a transaction, and what to do at its end."""
 
     conn: Connection
+    service: Service
+    """Whose unit of work it is: only events of its own may be emitted."""
     outbox: list[OutboxRow] = field(default_factory=list)
     memo: dict[str, Any] = field(default_factory=dict)
     """What handlers of this unit remember for each other, such as rows they have locked and changed."""
     _last: dict[str, Callable[[], None]] = field(default_factory=dict)
     _deferred: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
     _hooks: dict[Callable[[], None], None] = field(default_factory=dict)
+
+    def now(self) -> datetime:
+        """When what is handled here counts as handled: now, or in a recovery, when it was the first time."""
+        moment: datetime | None = self.memo.get(HANDLED_AT)
+        return moment or datetime.now(UTC)
 
     def defer(self, sql: str, *args: object) -> None:
         """Write a row right before the commit, together with all others of the same statement.
@@ -60,11 +77,15 @@ class Tx:
         """Call `hook` once after the commit, however often it is registered; never after a rollback."""
         self._hooks[hook] = None
 
-    async def flush(self) -> None:
-        """Write what was deferred, then the outbox, each in one statement. `transaction` calls it."""
+    def conclude(self) -> None:
+        """Run the steps that were left for the end; those registered later run at the end as ever."""
         last, self._last = self._last, {}
         for step in last.values():
             step()
+
+    async def flush(self) -> None:
+        """Write what was deferred, then the outbox, each in one statement. `transaction` calls it."""
+        self.conclude()
         deferred, self._deferred = self._deferred, {}
         for sql, rows in deferred.items():
             await self.conn.executemany(sql, rows)
@@ -99,7 +120,7 @@ async def transaction(pool: Pool, relay: Offer) -> AsyncIterator[Tx]:
         asyncpg.PostgresError: whatever the database refuses; then nothing is written or published.
     """
     async with pool.acquire() as conn:
-        tx = Tx(conn)
+        tx = Tx(conn, relay.service)
         async with conn.transaction():
             yield tx
             await tx.flush()
