@@ -194,7 +194,7 @@ def test_transparency_stays_where_something_shows_through() -> None:
         picture = normalise(data)
         assert_clean(picture)
         assert (picture.content_type, picture.ext) == ("image/png", "png")
-        assert shown(picture).getpixel((5, 5)) == (*GREEN, 0)
+        assert shown(picture).getpixel((5, 5)) == (255, 255, 255, 0), "what does not show is not in the file"
         assert shown(picture).getpixel((635, 5)) == (*RED, 255)
     assert normalise(encoded(drawn().convert("RGBA"), "PNG")).content_type == "image/jpeg"
     assert normalise(encoded(drawn().convert("P"), "PNG")).content_type == "image/jpeg"
@@ -258,13 +258,13 @@ def test_anything_else_is_not_a_picture(data: bytes) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_a_picture_cut_short_is_damaged(kind: str) -> None:
-    data = encoded(drawn(), kind, exif=exif())
+    data = encoded(drawn(), kind)
     for part in (0.05, 0.3, 0.6, 0.95):
         assert code_of(lambda part=part: normalise(data[: int(len(data) * part)])) == "picture_damaged"  # type: ignore[misc]
         assert code_of(lambda part=part: check_result(data[: int(len(data) * part)])) == "picture_damaged"  # type: ignore[misc]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     kind=st.sampled_from(["JPEG", "PNG", "WEBP"]),
     at=st.floats(0, 1, exclude_max=True),
@@ -326,13 +326,6 @@ def test_a_jpeg_of_endless_passes_is_refused_before_it_is_decoded() -> None:
     last = data[data.rindex(b"\xff\xda") : -2]
     assert normalise(data[:-2] + last * 3 + b"\xff\xd9").width == 640
     assert code_of(lambda: normalise(data[:-2] + last * 1000 + b"\xff\xd9")) == "decompression_bomb"
-
-
-def test_text_that_grows_when_it_is_read_is_refused() -> None:
-    grows = zlib.compress(bytes(200_000_000), 9)
-    body = zlib.compress(b"".join(b"\0" + bytes(640 * 3) for _ in range(480)))
-    data = png(header(*SIZE), (b"zTXt", b"Comment\0\0" + grows), (b"IDAT", body), (b"IEND", b""))
-    assert code_of(lambda: normalise(data)) == "picture_damaged"
 
 
 def test_too_many_bytes_are_refused_before_they_are_looked_at() -> None:

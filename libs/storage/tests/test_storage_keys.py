@@ -13,6 +13,7 @@ def test_keys_hold_ids_only() -> None:
     assert upload_key("acme", UPLOAD) == f"tenant/acme/uploads/{UPLOAD}"
     assert input_key("acme", UPLOAD, "jpg") == f"tenant/acme/inputs/{UPLOAD}.jpg"
     assert result_key("acme", JOB, 0, "png") == f"tenant/acme/results/{JOB}/result_0.png"
+    assert result_key("acme", JOB, 3, "png", part=2) == f"tenant/acme/results/{JOB}/result_3_2.png"
 
 
 def test_an_upload_key_names_its_tenant_and_upload() -> None:
@@ -50,6 +51,7 @@ def test_a_tenant_that_cannot_be_has_no_keys(tenant: str) -> None:
     lambda: input_key("acme", UPLOAD + "\n", "jpg"),
     lambda: result_key("acme", UPLOAD, 0, "jpg"),
     lambda: result_key("acme", JOB, -1, "jpg"),
+    lambda: result_key("acme", JOB, 0, "jpg", part=-1),
 ])  # fmt: skip
 def test_parts_that_we_never_made_are_refused(call: Callable[[], str]) -> None:
     with pytest.raises(InvalidKey):
@@ -83,3 +85,9 @@ def test_what_lies_below_a_tenant_belongs_to_it_alone(key: str) -> None:
 )
 def test_a_malformed_key_belongs_to_nobody(key: str) -> None:
     assert not belongs_to(key, "acme")
+
+
+def test_no_two_results_of_a_job_have_one_key() -> None:
+    keys = [result_key("acme", JOB, item, "png", part) for item in range(50) for part in range(61)]
+    assert len(set(keys)) == len(keys)
+    assert all(belongs_to(key, "acme") for key in keys)

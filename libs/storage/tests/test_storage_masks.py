@@ -62,3 +62,29 @@ def test_a_mask_that_is_too_heavy_is_refused() -> None:
     with pytest.raises(PictureRejected) as refused:
         normalise(encoded(noise, "JPEG", quality=30), grey=True, max_bytes=40_000)
     assert refused.value.code == "picture_too_large"
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        Image.new("L", (300, 200), 0),
+        Image.new("L", (300, 200), 90),
+        Image.new("RGB", (300, 200), (255, 0, 0)),
+        Image.new("RGBA", (300, 200), (255, 255, 255, 0)),
+        Image.new("RGBA", (300, 200), (0, 0, 0, 255)),
+    ],
+    ids=["black", "dark grey", "red", "clear", "black and opaque"],
+)
+def test_a_mask_that_selects_nothing_is_refused(mask: Image.Image) -> None:
+    with pytest.raises(PictureRejected) as refused:
+        normalise(encoded(mask), grey=True)
+    assert refused.value.code == "mask_selects_nothing"
+    assert "white" in refused.value.message
+
+
+def test_a_mask_of_all_or_of_a_soft_edge_is_taken() -> None:
+    assert set(values(normalise(encoded(Image.new("1", (300, 200), 1)), grey=True).data)) == {255}
+    soft = Image.new("RGBA", (300, 200), (255, 255, 255, 0))
+    soft.putpixel((5, 5), (255, 255, 255, 180))
+    soft.putpixel((5, 6), (255, 255, 255, 60))
+    assert sorted(set(values(normalise(encoded(soft), grey=True).data))) == [0, 60, 180]

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from closet_contracts.ids import new_id
-from closet_storage import objects
+from closet_storage import admin, objects
 from closet_storage.access import Access, StorageSettings
 from closet_storage.admin import delete_prefix, ensure_bucket
 from closet_storage.keys import input_key, upload_key
@@ -25,7 +26,7 @@ from closet_storage.objects import (
     TooLarge,
     open_store,
 )
-from closet_storage.signing import Signer, put_headers
+from closet_storage.signing import TAGGING, UPLOAD_TAG, Signer, put_headers
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -98,7 +99,9 @@ async def test_the_signed_headers_and_only_they_let_the_bytes_in(
 async def test_a_named_digest_is_held_against_the_bytes(
     http: aiohttp.ClientSession, signer: Signer, store: ObjectStore, key: str
 ) -> None:
-    url, headers = signer.put_url(key, put_headers("image/jpeg", sha256_hex=sha256(BODY).hexdigest()), 60)
+    url, headers = signer.put_url(
+        key, put_headers("image/jpeg", size=len(BODY), sha256_hex=sha256(BODY).hexdigest()), 60
+    )
     assert await send(http, "PUT", url, headers, BODY[::-1]) == 400
     assert await store.head(key) is None
     assert await send(http, "PUT", url, headers, BODY) == 200
@@ -160,7 +163,7 @@ async def test_what_was_stored_as_gzip_does_not_grow(
     http: aiohttp.ClientSession, signer: Signer, store: ObjectStore, key: str
 ) -> None:
     bomb = gzip.compress(bytes(5_000_000))
-    url, headers = signer.put_url(key, put_headers("image/jpeg"), 60)
+    url, headers = signer.put_url(key, put_headers("image/jpeg", size=len(bomb)), 60)
     assert await send(http, "PUT", url, {**headers, "Content-Encoding": "gzip"}, bomb) == 200
     assert await store.get(key, 10_000) == bomb
 
@@ -307,3 +310,43 @@ def test_settings_read_the_environment(s3_server: Any, monkeypatch: pytest.Monke
     assert settings.s3_access() == s3_server.access("upload-signer")
     assert settings.s3_access(public=True).endpoint == "https://media.example.com"
     assert settings.s3_secret_access_key not in repr(settings)
+
+
+async def test_the_bucket_removes_uploads_by_itself_after_a_day(s3: Access, key: str) -> None:
+    access = replace(s3, bucket=f"uploads-{new_id('x')[2:]}")
+    await ensure_bucket(access)
+    async with admin._client(access) as client:
+        other = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 9}}
+        (ours,) = (await client.get_bucket_lifecycle_configuration(Bucket=access.bucket))["Rules"]
+        await client.put_bucket_lifecycle_configuration(Bucket=access.bucket, LifecycleConfiguration={"Rules": [other]})
+        await ensure_bucket(access)
+        await ensure_bucket(access)
+        rules = (await client.get_bucket_lifecycle_configuration(Bucket=access.bucket))["Rules"]
+        assert {rule["ID"]: rule["Expiration"]["Days"] for rule in rules} == {"theirs": 9, "closet-uploads": 1}
+        # It is for what was put with the tag, and for nothing else.
+        tag = ours["Filter"]["Tag"]
+        async with open_store(signer_of(access)) as store:
+            await store.put(f"{key}-2", BODY, "image/jpeg")
+        headers = {**put_headers("image/jpeg", size=len(BODY)), TAGGING: UPLOAD_TAG}
+        url, headers = signer_of(access).put_url(key, headers, 60)
+        async with aiohttp.ClientSession() as session:
+            assert await send(session, "PUT", url, put_headers("image/jpeg", size=len(BODY)), BODY) == 403
+            assert await send(session, "PUT", url, headers, BODY) == 200
+        tags = [
+            (await client.get_object_tagging(Bucket=access.bucket, Key=each))["TagSet"] for each in (key, f"{key}-2")
+        ]
+        assert tags == [[tag], []]
+
+
+@pytest.mark.parametrize(("status", "code"), [(501, "NotImplemented"), (405, "MethodNotAllowed")])
+async def test_a_server_without_such_rules_still_gets_its_bucket(status: int, code: str) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if "lifecycle" not in request.query:
+            return web.Response()
+        body = f"<Error><Code>{code}</Code><Message>no</Message></Error>"
+        return web.Response(status=status, text=body, content_type="application/xml")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(app) as server:
+        await ensure_bucket(Access(str(server.make_url("")).rstrip("/"), "us-east-1", "b", "k", "s"))

@@ -5,20 +5,51 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aioboto3
+import structlog
 from aiobotocore.config import AioConfig
 from botocore.exceptions import ClientError
 
 from closet_storage.access import Access
+from closet_storage.signing import UPLOAD_TAG
+
+log = structlog.get_logger(__name__)
+
+_RULE = "closet-uploads"
 
 
 async def ensure_bucket(access: Access) -> None:
-    """Create the bucket unless it is there."""
+    """Create the bucket unless it is there; it removes what clients uploaded after a day, whatever else happens."""
     async with _client(access) as s3:
         try:
             await s3.create_bucket(Bucket=access.bucket)
         except ClientError as error:
             if error.response["Error"]["Code"] not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
                 raise
+        await _expire_uploads(s3, access.bucket)
+
+
+async def _expire_uploads(s3: Any, bucket: str) -> None:  # noqa: ANN401 botocore makes its classes at run time
+    """Add our rule to those that the bucket has, where the server knows such rules."""
+    key, _, value = UPLOAD_TAG.partition("=")
+    tag = {"Key": key, "Value": value}
+    ours = {"ID": _RULE, "Status": "Enabled", "Filter": {"Tag": tag}, "Expiration": {"Days": 1}}
+    try:
+        others = [rule for rule in await _rules(s3, bucket) if rule.get("ID") != _RULE]
+        await s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [*others, ours]})
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"NotImplemented", "MethodNotAllowed"}:
+            raise
+        log.warning("uploads_do_not_expire", bucket=bucket, error=error.response["Error"]["Code"])
+
+
+async def _rules(s3: Any, bucket: str) -> list[dict[str, Any]]:  # noqa: ANN401 as above
+    try:
+        answer = await s3.get_bucket_lifecycle_configuration(Bucket=bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchLifecycleConfiguration":
+            return []
+        raise
+    return list(answer["Rules"])
 
 
 async def delete_prefix(access: Access, prefix: str) -> int:

@@ -31,11 +31,12 @@ def input_key(tenant: str, upload_id: str, ext: str) -> str:
     return f"{_prefix(tenant)}/inputs/{_checked(_UPLOAD_RE, upload_id)}.{_known(ext)}"
 
 
-def result_key(tenant: str, job_id: str, i: int, ext: str) -> str:
-    """The `i`-th picture that a job made."""
-    if i < 0:
+def result_key(tenant: str, job_id: str, item: int, ext: str, part: int = 0) -> str:
+    """What an item of a job made; each of several files by its `part`, so that no item's lie where another's do."""
+    if item < 0 or part < 0:
         raise InvalidKey("a result's number cannot be negative")
-    return f"{_prefix(tenant)}/results/{_checked(_JOB_RE, job_id)}/result_{i}.{_known(ext)}"
+    name = f"result_{item}_{part}" if part else f"result_{item}"
+    return f"{_prefix(tenant)}/results/{_checked(_JOB_RE, job_id)}/{name}.{_known(ext)}"
 
 
 def prepared_key(tenant: str, job_id: str, item: int, role: str, ext: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 import aiohttp
+from closet_chassis.proxies import proxy_for
 from opentelemetry import trace
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 from yarl import URL
@@ -149,7 +150,8 @@ class ObjectStore:
 @asynccontextmanager
 async def open_store(signer: Signer, sse: str = "") -> AsyncIterator[ObjectStore]:
     """A store with a session of its own, closed at the end."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
+    proxy = proxy_for(signer.endpoint)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64), proxy=proxy) as session:
         yield ObjectStore(session, signer, sse)
 
 

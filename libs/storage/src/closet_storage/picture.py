@@ -28,7 +28,8 @@ class Picture:
 class PictureRejected(Exception):
     """The bytes cannot be used. `code` is stable, `message` is a sentence for the person who sent them.
 
-    Codes: not_a_picture, picture_too_large, decompression_bomb, picture_too_small, picture_damaged.
+    Codes: not_a_picture, unsupported_picture_format, picture_too_large, decompression_bomb, picture_too_small,
+    picture_damaged, mask_selects_nothing.
     """
 
     def __init__(self, code: str, message: str) -> None:

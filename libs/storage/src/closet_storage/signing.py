@@ -13,6 +13,8 @@ from urllib.parse import quote, urlsplit
 
 from closet_storage.access import Access
 
+TAGGING = "x-amz-tagging"
+UPLOAD_TAG = "closet=upload"  # of what clients put; `admin.ensure_bucket` has the bucket remove it after a day
 MAX_EXPIRES_S = 7 * 24 * 3600
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # Never signed: they are rewritten on the way.
@@ -76,13 +78,12 @@ class Signer(Access):
         return f"{origin}{path}?{query}&X-Amz-Signature={signature}"
 
 
-def put_headers(
-    content_type: str, *, size: int | None = None, sha256_hex: str | None = None, sse: str = ""
-) -> dict[str, str]:
-    """The headers that a PUT is bound to; `sse` is the server-side encryption at rest, "AES256" or none."""
-    headers = {"Content-Type": content_type}
-    if size is not None:
-        headers["Content-Length"] = str(size)
+def put_headers(content_type: str, *, size: int, sha256_hex: str | None = None, sse: str = "") -> dict[str, str]:
+    """The headers that a PUT is bound to: always its `size` in bytes, for no other header would bound it.
+
+    `sse` is the server-side encryption at rest, "AES256" or none.
+    """
+    headers = {"Content-Type": content_type, "Content-Length": str(size)}
     if sha256_hex is not None:
         headers["x-amz-checksum-sha256"] = b64encode(bytes.fromhex(sha256_hex)).decode()
     if sse:
