@@ -84,6 +84,18 @@ async def test_a_failed_job_is_told_and_costs_no_file(
     assert not (tmp_path / "out.jpg").exists()
 
 
+async def test_whatever_stops_the_command_the_paid_job_can_be_found_again(
+    run: Closet, closet: FakeCloset, pictures: tuple[str, str], tmp_path: Path
+) -> None:
+    closet.fail("GET /storage/{key}", refuses(403))
+    ran = await run("tryon", *pictures, "-o", str(tmp_path / "out"), "--consent")
+    assert ran.code == 1
+    [job_id] = closet.jobs
+    assert f"closet job {job_id} --wait -o PICTURE" in ran.err
+    again = await run("job", job_id, "--wait", "-o", str(tmp_path / "out"))
+    assert (again.code, (tmp_path / "out.jpg").read_bytes()) == (0, JPEG)
+
+
 async def test_without_consent_nothing_is_sent(run: Closet, closet: FakeCloset, pictures: tuple[str, str]) -> None:
     ran = await run("tryon", *pictures)
     assert ran.code == 2
@@ -122,10 +134,11 @@ async def test_one_failed_upload_is_told_in_a_sentence(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["{me}", "{text}"], "is not a JPEG, PNG or WebP picture"),
+        (["{me}", "{text}"], "is not a picture that can be used"),
         (["{me}", "{folder}/nothing.png"], "does not exist"),
         (["{me}", "{me}", "-o", "{folder}"], "is a folder"),
         (["{me}", "{me}", "-o", "{folder}/no/result.png"], "does not exist"),
+        (["{me}", "{me}", "-o", "/proc/self/result.png"], "cannot be written"),
         (["{me}", "{me}", "--width", "600"], "come together"),
         (["{me}", "{me}", "--category", "hat"], "hat"),
     ],

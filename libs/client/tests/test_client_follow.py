@@ -3,9 +3,9 @@
 from contextlib import aclosing
 
 import pytest
-from closet_client import ApiProblem, ClosetClient, JobStatus
+from closet_client import ApiKey, ApiProblem, ClosetClient, JobStatus, RetryPolicy
 
-from .fake_closet import FakeCloset
+from .fake_closet import API_KEY, FakeCloset
 from .faults import bad_gateway, hangs_up, refuses, unchanged
 
 ALL = ["1", "2", "3", "4", "5"]
@@ -119,3 +119,23 @@ async def test_wait_returns_the_job_when_it_has_ended(closet: FakeCloset) -> Non
     assert job.status is JobStatus.COMPLETED
     assert [event.id for event in job.timeline] == ALL
     assert job.result_urls
+
+
+async def test_a_gateway_that_is_away_for_long_is_waited_for(closet: FakeCloset) -> None:
+    patient = RetryPolicy(attempts=2, first_wait_s=0.001, longest_wait_s=0.01)
+    closet.fail("GET /gen/job/{id}/events", *[hangs_up] * 4)
+    closet.fail("GET /gen/job/{id}", *[hangs_up, bad_gateway, refuses(503)] * 10)
+    async with ClosetClient(closet.urls, ApiKey(API_KEY, "u-1"), retries=patient) as client:
+        assert await follow(client, await job_of(client)) == ALL
+
+
+async def test_a_gateway_that_stays_away_is_given_up_in_the_end(closet: FakeCloset) -> None:
+    impatient = RetryPolicy(attempts=2, first_wait_s=0.001, longest_wait_s=0.01, absence_s=0)
+    async with ClosetClient(closet.urls, ApiKey(API_KEY, "u-1"), retries=impatient) as client:
+        job_id = await job_of(client)
+        closet.fail("GET /gen/job/{id}/events", *[refuses(503)] * 4)
+        closet.fail("GET /gen/job/{id}", *[refuses(503)] * 2)
+        with pytest.raises(ApiProblem) as refused:
+            await follow(client, job_id)
+    assert refused.value.status == 503
+    assert closet.count("GET /gen/job/{id}") == 2

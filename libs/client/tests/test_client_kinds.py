@@ -183,7 +183,7 @@ async def test_templates_are_listed_and_paged(run: Closet) -> None:
     [
         (["hairstyle", "{me}"], "name one of"),
         (["hairstyle", "{me}", "--template", "t", "--reference", "{me}"], "name one of"),
-        (["edit", "{me}", "a bow", "--mask", "{text}"], "is not a JPEG, PNG or WebP picture"),
+        (["edit", "{me}", "a bow", "--mask", "{text}"], "is not a picture that can be used"),
         (["text2img", "a", "--width", "600"], "come together"),
         (["skin-analysis", "{me}", "--concern", "nose"], "nose"),
         (["batch", "{text}"], "is not JSON"),

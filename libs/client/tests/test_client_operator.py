@@ -1,7 +1,9 @@
 """The operator's commands on a real bus."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from html import unescape
 
 import pytest
 from closet_contracts.nouns import Service
@@ -180,6 +182,7 @@ async def statements(operator: Connection) -> AsyncIterator[None]:
             renders=("job_1.0.1",),
             trace_id="4bf9",
             reason="=cmd|<b>",
+            usd_cents=-50,
         )
         return Statement(
             account_id=request.account_id,
@@ -189,6 +192,7 @@ async def statements(operator: Connection) -> AsyncIterator[None]:
             closing=90,
             lines=(line,),
             next_after="1" if nth == 1 else None,
+            usd_cents_per_credit=10,
         )
 
     async with rpc.serve(operator, Service.BILLING_METER, {ReadStatement: read}):
@@ -202,11 +206,31 @@ async def test_a_statement_is_written_whole_in_three_forms(run: Closet) -> None:
     assert [line["balanceAfter"] for line in json.json["lines"]] == [95, 90]
     rows = csv.out.splitlines()
     assert rows[1] == "2026-01-01T00:00:00+00:00,,opening,,,100"
-    assert rows[2].endswith(",1,capture,job_1,-5,95,job_1,job_1.0.1,4bf9,,'=cmd|<b>")
+    assert rows[2].endswith(",1,capture,job_1,-5,95,job_1,job_1.0.1,4bf9,,'=cmd|<b>,-0.50")
     assert rows[4] == "2026-02-01T00:00:00+00:00,,closing,,,90"
-    assert "<td>90</td><td>job_1</td><td>job_1.0.1</td><td>4bf9</td>" in html.out
     assert "&lt;b&gt;" in html.out
-    assert "<b>90</b>" in html.out
+    assert "<b>" not in html.out
+    assert printed(html.out) == [
+        ["Summary", "Count", "Credits", "USD"],
+        ["Opening balance", "", "100", "10.00"],
+        ["capture", "2", "-10", "-1.00"],
+        ["All changes", "2", "-10", "-1.00"],
+        ["Closing balance", "", "90", "9.00"],
+        ["Time (UTC)", "No.", "Change", "Credits", "USD", "Balance"],
+        [f"{AT:%Y-%m-%d %H:%M:%S}", "1", "capture: =cmd|<b>", "-5", "-0.50", "95"],
+        ["", "", "job job_1 render job_1.0.1 trace 4bf9"],
+        [f"{AT:%Y-%m-%d %H:%M:%S}", "2", "capture: =cmd|<b>", "-5", "-0.50", "90"],
+        ["", "", "job job_1 render job_1.0.1 trace 4bf9"],
+        ["", "", "Sum of all changes, and closing balance", "-10", "-1.00", "90"],
+    ]
+    assert "anywhere" not in html.out, "no word is broken"
+
+
+def printed(page: str) -> list[list[str]]:
+    """The rows of all tables, as they are read."""
+    rows = re.findall(r"<tr.*?>(.*?)</tr>", page, re.DOTALL)
+    cells = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
+    return [[unescape(re.sub("<.*?>", "", cell)) for cell in row] for row in cells]
 
 
 async def test_who_is_not_let_in_is_told_without_the_password(nats_server: Nats) -> None:

@@ -213,7 +213,7 @@ class ClosetClient:
         return JobPage.model_validate((await self._api.get("/gen/jobs", params=params)).body)
 
     async def cancel(self, job_id: str) -> Job:
-        """Ask that the job be given up; one that has ended stays as it is."""
+        """Give the job up: as it ended, with what is charged, or as it stands if that is not known within 10 s."""
         return Job.model_validate((await self._api.post(f"/gen/job/{job_id}/cancel", {})).body)
 
     def follow(self, job_id: str, *, last_event_id: str = "") -> AsyncGenerator[JobEvent, None]:

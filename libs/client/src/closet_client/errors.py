@@ -22,7 +22,7 @@ class TransferFailed(ClosetError):
 
 
 class NotAPicture(ClosetError):
-    """The bytes do not begin like a JPEG, PNG or WebP picture."""
+    """The bytes are no picture that the gateway takes, and cannot be made one here."""
 
 
 class ApiProblem(ClosetError):

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from closet_client.errors import ApiProblem, ClosetError
 from closet_client.models import Job, JobEvent
+from closet_client.retries import RetryPolicy, is_absence
 from closet_client.sse import events
 from closet_client.transport import TokenRenewed, Transport
 from closet_client.wire import NothingMore, Request
@@ -73,6 +74,11 @@ def _is_final(error: Exception) -> bool:
     return isinstance(error, ApiProblem) and error.status not in passing
 
 
+def _pause_s(policy: RetryPolicy, error: ClosetError) -> float:
+    named = error.retry_after if isinstance(error, ApiProblem) else None
+    return named if named is not None else random.uniform(0, policy.longest_wait_s)  # noqa: S311  jitter, no secret
+
+
 def _number(event: JobEvent) -> int:
     return int(event.id)
 
@@ -89,17 +95,25 @@ async def _stream(api: Transport, job_id: str, last_id: str) -> AsyncGenerator[J
 
 
 async def _polls(api: Transport, job_id: str) -> AsyncGenerator[Job, None]:
-    """The job now, and again whenever it has changed, until it has ended."""
+    """The job now, and again whenever it has changed, until it has ended. A gateway may be away for a while."""
     etag = ""
     wait_s = 0
+    answered = time.monotonic()
     while True:
         asked = time.monotonic()
-        answer = await api.get(
-            f"/gen/job/{job_id}",
-            params={"wait": str(wait_s)},
-            headers={"If-None-Match": etag} if etag else {},
-            timeout_s=wait_s + 15.0,
-        )
+        try:
+            answer = await api.get(
+                f"/gen/job/{job_id}",
+                params={"wait": str(wait_s)},
+                headers={"If-None-Match": etag} if etag else {},
+                timeout_s=wait_s + 15.0,
+            )
+        except ClosetError as error:
+            if not is_absence(error) or time.monotonic() - answered > api.policy.absence_s:
+                raise
+            await asyncio.sleep(_pause_s(api.policy, error))
+            continue
+        answered = time.monotonic()
         if answer.status != HTTPStatus.NOT_MODIFIED:
             job = Job.model_validate(answer.body)
             yield job

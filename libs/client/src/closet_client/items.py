@@ -13,7 +13,7 @@ from closet_client.models import UploadTicket
 Item: TypeAlias = Mapping[str, Any]
 Picture: TypeAlias = UploadTicket | str
 
-_TERMS = frozenset({"type", "size", "width", "height", "variants"})
+_TERMS = frozenset({"type", "size", "width", "height", "variants", "actions", "hd"})
 """What prices depend on."""
 
 

@@ -75,12 +75,16 @@ class Result(Model):
 
 
 class Failure(Model):
-    """An item that gave nothing though its job completed; it is not paid. `tip` is what to do better."""
+    """An item that gave nothing though its job completed; it is not paid. `tip` is what to do better.
+
+    `role` is the part of the input that could not be used, such as `garment`, where it failed for one.
+    """
 
     item: int
     code: str
     message: str
     tip: str | None = None
+    role: str | None = None
 
 
 class JobEvent(Model):

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from closet_client.conversion import MAX_BYTES, convert, convertible
 from closet_client.errors import NotAPicture
 
 _CHUNK = 1 << 16
@@ -43,17 +44,24 @@ class Source:
 
 
 async def source_of(content: bytes | Path, content_type: str | None = None) -> Source:
-    """What is to be uploaded; `content_type` overrules what the bytes look like.
+    """What is to be uploaded; `content_type` overrules what the bytes look like, and sends them as they are.
+
+    A picture beyond the gateway's limits, or of another kind, is converted: see `closet_client.conversion`.
 
     Raises:
-        NotAPicture: the bytes do not look like a picture and no type was named.
+        NotAPicture: the bytes do not look like a picture and no type was named, or cannot be converted here.
         OSError: the file cannot be read.
     """
     head, size = await asyncio.to_thread(_look, content)
-    kind = content_type or content_type_of(head)
-    if kind is None:
-        raise NotAPicture("The file is not a JPEG, PNG or WebP picture.")
-    return Source(content, kind, size)
+    if content_type is not None:
+        return Source(content, content_type, size)
+    kind = content_type_of(head)
+    if kind is not None and size <= MAX_BYTES:
+        return Source(content, kind, size)
+    if kind is None and convertible(head) is None:
+        raise NotAPicture("The file is not a picture: JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF or BMP.")
+    data = await asyncio.to_thread(convert, content)
+    return Source(data, content_type_of(data) or "image/jpeg", len(data))
 
 
 def _look(content: bytes | Path) -> tuple[bytes, int]:

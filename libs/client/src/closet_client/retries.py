@@ -21,6 +21,8 @@ class RetryPolicy:
     attempts: int = 7
     first_wait_s: float = 0.2
     longest_wait_s: float = 15.0
+    absence_s: float = 300.0
+    """How long nobody may answer while a job is followed: a gateway that restarts is no reason to leave a paid job."""
 
 
 async def repeat(call: Callable[[], Awaitable[T]], policy: RetryPolicy, replicas: int) -> T:
@@ -49,6 +51,11 @@ async def repeat(call: Callable[[], Awaitable[T]], policy: RetryPolicy, replicas
         reraise=True,
     )
     return await retrying(attempt)
+
+
+def is_absence(error: BaseException) -> bool:
+    """Whether it says that nobody is there to answer now, or that nobody has the time."""
+    return isinstance(error, Unreachable) or (isinstance(error, ApiProblem) and error.status in _PASSING)
 
 
 def may_pass(error: BaseException, policy: RetryPolicy) -> bool:

@@ -14,6 +14,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from closet_client.errors import TransferFailed
 from closet_client.pictures import SUFFIXES, Source, content_type_of
+from closet_client.proxies import proxy_for
 
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all (0 where storage did not say)
 
@@ -44,7 +45,12 @@ async def put(
     sent["Content-Length"] = str(source.size)  # or aiohttp would send it in chunks, which storage refuses
     try:
         async with session.put(
-            url, headers=sent, data=_told(source, progress), timeout=_TIMEOUT, allow_redirects=False
+            url,
+            headers=sent,
+            data=_told(source, progress),
+            timeout=_TIMEOUT,
+            allow_redirects=False,
+            proxy=proxy_for(url),
         ) as response:
             if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                 raise TransferFailed(f"Storage did not take the picture ({response.status}).", response.status)
@@ -94,7 +100,7 @@ async def _fetch(session: aiohttp.ClientSession, url: str, file: BinaryIO, progr
     file.truncate()
     size = 0
     try:
-        async with session.get(url, timeout=_TIMEOUT) as response:
+        async with session.get(url, timeout=_TIMEOUT, proxy=proxy_for(url)) as response:
             if response.status != HTTPStatus.OK:
                 raise TransferFailed(f"Storage did not give the picture ({response.status}).", response.status)
             async for chunk in response.content.iter_chunked(_CHUNK):

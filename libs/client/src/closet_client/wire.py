@@ -11,6 +11,7 @@ import aiohttp
 
 from closet_client.errors import ApiProblem, Unreachable, problem_from
 from closet_client.hosts import Hosts
+from closet_client.proxies import proxy_for
 
 ContextHeaders = Callable[[], Mapping[str, str]]
 _AWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
@@ -96,6 +97,7 @@ class Wire:
                 params=request.params,
                 timeout=request.timeout(),
                 allow_redirects=False,
+                proxy=proxy_for(base),
             ) as response:
                 if response.status >= HTTPStatus.BAD_REQUEST:
                     raise await _refusal(response)

@@ -9,7 +9,7 @@ from rich.markup import escape
 from closet_client.cli.output import FAILED, err, out, print_json, run, table
 from closet_client.cli.results import save
 from closet_client.cli.settings import AsJson, Url, User, client
-from closet_client.cli.watch import check_output, coloured, watch
+from closet_client.cli.watch import check_output, coloured, not_lost, watch
 from closet_client.models import Job, JobStatus, JobSummary
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many, at most.")]
@@ -61,7 +61,11 @@ async def _job(  # noqa: PLR0913  one parameter per option
     job_id: str, *, wait: bool, output: Path | None, url: str, user: str, json: bool
 ) -> None:
     async with client(url, user) as closet:
-        found = await watch(closet, job_id) if wait else await closet.job(job_id)
+        if wait:
+            with not_lost(job_id):
+                found = await watch(closet, job_id)
+        else:
+            found = await closet.job(job_id)
         if json:
             print_json(found)
         else:

@@ -14,7 +14,7 @@ from closet_client.cli.output import err, fail, print_json, run
 from closet_client.cli.results import Saved, save, show
 from closet_client.cli.settings import client
 from closet_client.cli.uploads import upload_all
-from closet_client.cli.watch import watch, why
+from closet_client.cli.watch import not_lost, watch, why
 from closet_client.client import ClosetClient
 from closet_client.items import Item
 from closet_client.models import Estimate, Job
@@ -55,8 +55,9 @@ async def _make(wish: Wish, url: str, user: str, *, json: bool) -> None:
         item = wish.item(await upload_all(closet, wish.pictures) if wish.pictures else {})
         created = await closet.create(item, consent=True if wish.of_person else None, quote_id=quote.quote_id)
         err.print(f"{created.job_id}  about {created.estimated_time or 0:.0f} s", soft_wrap=True)
-        job = await watch(closet, created.job_id)
-        saved = await save(closet, job, wish.output) if job.result_urls else []
+        with not_lost(created.job_id):
+            job = await watch(closet, created.job_id)
+            saved = await save(closet, job, wish.output) if job.result_urls else []
     if json:
         print_json(_report(job, saved))
     if not saved:

@@ -97,5 +97,5 @@ def _cost(job: Job) -> str:
 
 def _row(score: dict[str, Any]) -> tuple[str, str, str]:
     number = score.get("score")
-    shown = "" if number is None else f"{number:g}"
+    shown = str(score.get("value") or "") if number is None else f"{number:g}"
     return shown, str(score.get("concern") or ""), str(score.get("region") or "")

@@ -9,7 +9,8 @@ from closet_contracts.rpc import ReadStatement, Statement
 
 from closet_client.cli.bus import on_bus
 from closet_client.cli.output import print_json, raw
-from closet_client.cli.pages import as_csv, as_html
+from closet_client.cli.pages import as_csv
+from closet_client.cli.statement_page import as_html
 
 if TYPE_CHECKING:
     from closet_messaging.operator import Connection

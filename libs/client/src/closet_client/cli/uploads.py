@@ -10,6 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from closet_client.cli.output import err
 from closet_client.client import ClosetClient
+from closet_client.conversion import convertible
 from closet_client.models import UploadTicket
 from closet_client.pictures import content_type_of
 
@@ -25,11 +26,14 @@ def picture_option(name: str, meaning: str) -> Any:  # noqa: ANN401  as above
 
 
 def check_picture(path: Path | None) -> Path | None:
-    """Refuse what is no picture."""
+    """Refuse what is no picture, and cannot be made one."""
     if path is not None:
         with path.open("rb") as file:
-            if content_type_of(file.read(12)) is None:
-                raise typer.BadParameter(f"{path} is not a JPEG, PNG or WebP picture")
+            head = file.read(12)
+        if content_type_of(head) is None and convertible(head) is None:
+            raise typer.BadParameter(
+                f"{path} is not a picture that can be used: JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF or BMP"
+            )
     return path
 
 
@@ -49,4 +53,4 @@ async def upload_all(closet: ClosetClient, pictures: Mapping[str, Path]) -> dict
 
 async def _upload(closet: ClosetClient, path: Path, name: str, progress: Progress) -> UploadTicket:
     bar = progress.add_task(name, total=path.stat().st_size)  # noqa: ASYNC240  one look at a local file
-    return await closet.upload(path, on_progress=lambda done, _total: progress.update(bar, completed=done))
+    return await closet.upload(path, on_progress=lambda done, total: progress.update(bar, completed=done, total=total))

@@ -1,8 +1,10 @@
 """A job as it goes: its timeline line by line, and why it made nothing."""
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
@@ -10,6 +12,7 @@ from rich.markup import escape
 
 from closet_client.cli.output import err
 from closet_client.client import ClosetClient
+from closet_client.errors import ClosetError
 from closet_client.models import Job, JobEvent, JobStatus
 
 Output = Annotated[
@@ -37,23 +40,34 @@ def check_output(path: Path) -> Path:
         raise typer.BadParameter(f"{path} is a folder; name a file", param_hint="--output")
     if not path.absolute().parent.is_dir():
         raise typer.BadParameter(f"the folder of {path} does not exist", param_hint="--output")
+    try:
+        # Rights say too little: of a full or read-only disk, and of root.
+        TemporaryFile(dir=path.absolute().parent).close()
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be written: {error.strerror}", param_hint="--output") from error
     return path
+
+
+@contextmanager
+def not_lost(job_id: str) -> Iterator[None]:
+    """Whatever ends the command now, say how to come back to the job: it may have been paid for."""
+    try:
+        yield
+    except (asyncio.CancelledError, ClosetError, OSError):
+        err.print(f"The job is not lost: closet job {job_id} --wait -o PICTURE", soft_wrap=True)
+        raise
 
 
 async def watch(closet: ClosetClient, job_id: str) -> Job:
     """Show the timeline until the job has ended, and what is known of it then."""
     seen: set[str] = set()
-    try:
-        with err.status("waiting for news") as status:
-            async with aclosing(closet.follow(job_id)) as timeline:
-                async for event in timeline:
-                    seen.add(event.id)
-                    err.print(_line(event), soft_wrap=True)
-                    status.update(coloured(event.status))
-        job = await closet.job(job_id)
-    except asyncio.CancelledError:
-        err.print(f"The job goes on without you: closet job {job_id} --wait -o PICTURE", soft_wrap=True)
-        raise
+    with err.status("waiting for news") as status:
+        async with aclosing(closet.follow(job_id)) as timeline:
+            async for event in timeline:
+                seen.add(event.id)
+                err.print(_line(event), soft_wrap=True)
+                status.update(coloured(event.status))
+    job = await closet.job(job_id)
     for event in job.timeline:
         if event.id not in seen:  # what came after the end: the charge
             err.print(_line(event), soft_wrap=True)
