@@ -83,8 +83,7 @@ async def test_tasks_that_nobody_looks_at_in_time_expire_and_stay_charged(world:
     await world.look(looked_at)
     await sandbox.advance(61)
     assert (await world.ended(looked_at))["task_status"] == "success"
-    status, answer = await world.ask("GET", f"{TRYON}/{neglected.replace('/', '%2F').replace('+', '%2B')}")
-    assert (status, answer["error_code"]) == (400, "InvalidTaskId")
+    assert (await world.ask("GET", f"{TRYON}/{neglected}")) == (400, {"status": 400, "error": "Invalid task ID"})
     await eventually(lambda: _charged(world, {looked_at, neglected}))
 
 
@@ -96,6 +95,7 @@ async def _charged(world: World, tasks: set[str]) -> bool:
 async def test_the_price_list_names_every_feature(world: World) -> None:
     skus = (await world.ask("GET", "/s2s/v2.0/credit/feature-cost"))[1]["result"]["skus"]
     prices: dict[str, set[int]] = {}
+    assert all(sku["run_task_url"].startswith(f"{world.server.url}/s2s/") for sku in skus)
     for sku in skus:
         prices.setdefault(sku["run_task_url"].rpartition("/task/")[2], set()).add(sku["amount"])
     assert prices == {
@@ -106,8 +106,34 @@ async def test_the_price_list_names_every_feature(world: World) -> None:
         "image-to-image/youcam": {1},
         "obj-replace": {1},
         "hair-transfer": {2},
-        "skin-analysis": {9, 12},
+        "skin-analysis": {9, 12, 14, 16, 20, 22},
     }
+
+
+async def test_a_key_and_an_address_make_five_calls_a_second(
+    world: World, sandbox: Remote, keys: tuple[str, str]
+) -> None:
+    await sandbox.change(calls_per_second=5)
+    statuses = [(await world.call("GET", CREDIT)).status for _ in range(6)]
+    assert (statuses, (await world.call("GET", CREDIT, key=keys[1])).status) == ([200] * 5 + [429], 429)
+    await sandbox.advance(1)
+    assert (await world.call("GET", CREDIT)).status == 200
+
+
+async def test_running_tasks_may_reserve_their_units(world: World, sandbox: Remote) -> None:
+    await sandbox.change(reserve_units=True, latency_ms=60_000, units={world.server.api_key: 5})
+    first = await world.create()
+    await world.create()
+    status, answer = await world.ask("POST", TRYON, world.order())
+    assert (status, answer["error_code"]) == (400, "CreditInsufficiency")
+    assert await balance(world, world.server.api_key) == 5
+    await sandbox.advance(61)
+    await world.ended(first)
+    await eventually(lambda: _has_balance(world, 1))
+
+
+async def _has_balance(world: World, units: int) -> bool:
+    return await balance(world, world.server.api_key) == units
 
 
 async def test_everything_is_counted(world: World, sandbox: Remote, keys: tuple[str, str]) -> None:

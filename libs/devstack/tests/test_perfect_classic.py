@@ -73,7 +73,7 @@ async def test_units_are_told_in_headers(world: World, sandbox: Remote) -> None:
 
 async def test_a_skin_analysis_tells_its_scores_too(world: World) -> None:
     got = await world.call("POST", "/ai-api/v1/skin-analysis", bodies(world)["skin-analysis"])
-    assert [each["type"] for each in got.json["output"]] == ["acne", "pore"]
+    assert [each["type"] for each in got.json["output"]][:2] == ["acne", "pore"]
 
 
 async def test_an_edit_takes_a_mask_by_url_or_in_the_call(world: World, sandbox: Remote) -> None:

@@ -48,6 +48,23 @@ async def test_an_edit_without_a_size_keeps_the_first_pictures_in_steps_of_sixte
     assert got.image.size == (1008, 784)
 
 
+@pytest.mark.parametrize(
+    ("asked", "made_as"),
+    [
+        ("1080*1440", (1088, 1440)),
+        ("1080*1920", (1088, 1920)),
+        ("2048*872", (2048, 880)),
+        ("1033*1032", (1040, 1040)),
+    ],
+)
+async def test_sizes_that_the_vendor_recommends_are_rounded_to_steps_of_sixteen(
+    world: World, asked: str, made_as: tuple[int, int]
+) -> None:
+    body = {"model": MODEL, "prompt": "warmer", "size": asked, "src_file_urls": [world.at("person")]}
+    got = await made(world, EDIT, body)
+    assert got.image.size == made_as
+
+
 async def test_only_what_is_white_in_the_mask_is_replaced(world: World) -> None:
     world.pictures["mask"] = mask(960, 1280)
     body = {"src_file_url": world.at("person"), "msk_file_url": world.at("mask"), "prompt": "a denim jacket"}
@@ -102,6 +119,26 @@ async def test_hair_wants_a_jpeg_of_1024_at_most(world: World, content: bytes, c
     world.pictures["face"] = content
     body = {"src_file_url": world.at("face"), "template_id": "bob_blond"}
     assert (await world.ended(await world.begin(HAIR, body), HAIR))["error"] == code
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "code"),
+    [
+        (EDIT, (3073, 2000), "error_exceed_max_image_size"),
+        (EDIT, (383, 900), "error_below_min_image_size"),
+        (EDIT, (3072, 384), None),
+        (REPLACE, (2049, 1000), "error_exceed_max_image_size"),
+        (REPLACE, (2048, 1000), None),
+    ],
+)
+async def test_edits_have_limits_of_their_own(world: World, path: str, size: tuple[int, int], code: str | None) -> None:
+    world.pictures |= {"large": picture(*size), "mask": mask(*size)}
+    body: dict[str, object] = {"prompt": "winter"}
+    if path == EDIT:
+        body |= {"model": MODEL, "src_file_urls": [world.at("large")]}
+    else:
+        body |= {"src_file_url": world.at("large"), "msk_file_url": world.at("mask")}
+    assert (await world.ended(await world.begin(path, body), path))["error"] == code
 
 
 async def test_inputs_beyond_ten_megabytes_are_too_large(world: World) -> None:

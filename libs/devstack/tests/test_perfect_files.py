@@ -1,7 +1,6 @@
 """Files brought to the vendor, tasks deleted, templates listed."""
 
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from closet_devstack.sandbox.perfect.remote import Remote
@@ -86,6 +85,28 @@ async def test_a_file_that_was_never_announced_or_is_anothers_is_not_found(world
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        *(f"/s2s/v2.0/file/{feature}" for feature in ("cloth", "cloth-v3", "cloth-v4", "skin-analysis")),
+        *(f"/s2s/v2.0/file/{feature}" for feature in ("image-to-image/youcam", "obj-replace")),
+        *(f"/s2s/v2.1/file/{feature}" for feature in ("hair-transfer", "skin-analysis")),
+    ],
+)
+async def test_the_older_path_of_each_feature_announces_files_too(world: World, path: str) -> None:
+    file = {"content_type": "image/jpg", "file_name": "me.jpg", "file_size": len(world.pictures["face"])}
+    status, answer = await world.ask("POST", path, {"files": [file]})
+    [one] = answer["data"]["files"]
+    assert (status, await put(world, one, world.pictures["face"])) == (200, 200)
+    await world.made(HAIR, {"src_file_id": one["file_id"], "template_id": "bob_blond"})
+
+
+async def test_behind_a_proxy_that_ends_tls_urls_are_https(world: World) -> None:
+    file = {"content_type": "image/jpg", "file_name": "me.jpg", "file_size": 4}
+    [one] = (await world.call("POST", FILES, {"files": [file]}, X_Forwarded_Proto="https")).json["data"]["files"]
+    assert one["requests"][0]["url"].startswith("https://")
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"file_size": 10 * 1024 * 1024 + 1},
@@ -108,8 +129,7 @@ async def test_a_deleted_task_is_gone_with_its_results_and_its_files(world: Worl
     url = (await world.ended(task_id, HAIR))["results"]["url"]
     status, _ = await world.ask("POST", DELETE, {"task_id": task_id})
     assert status == 200
-    status, answer = await world.ask("GET", f"{HAIR}/{quote(task_id, safe='')}")
-    assert (status, answer["error_code"]) == (400, "InvalidTaskId")
+    assert (await world.ask("GET", f"{HAIR}/{task_id}"))[0] == 400
     assert (await world.get(url)).status == 404
     assert (await world.call("POST", HAIR, {"src_file_id": face, "template_id": "bob_blond"})).status == 404
 
@@ -121,7 +141,7 @@ async def test_only_a_finished_task_of_ones_own_can_be_deleted(world: World, san
         ({"task_id": task_id}, None, "OperationInvalid"),
         ({"task_id": task_id}, "other", "InvalidTaskId"),
         ({"task_id": "none"}, None, "InvalidTaskId"),
-        ({}, None, "InvalidTaskId"),
+        ({}, None, "InvalidParameters"),
     ]
     for body, key, code in wrong:
         status, answer = await world.ask("POST", DELETE, body, key)

@@ -88,7 +88,7 @@ async def test_a_url_is_good_only_as_it_was_signed(world: World) -> None:
 
 async def test_distinct_results_that_were_taken_whole_are_counted(world: World, sandbox: Remote) -> None:
     body = {"src_file_url": world.at("face"), "dst_actions": ["acne", "pore"], "format": "json"}
-    masks = [each["mask_urls"][0] for each in (await world.made(SKIN, body))["output"]]
+    masks = [each["mask_urls"][0] for each in (await world.made(SKIN, body))["output"][:2]]
     for url in (await result(world), *masks, *masks):
         assert (await world.get(url)).status == 200
     assert (await sandbox.stats())["resultsDownloaded"] == 3

@@ -2,7 +2,7 @@
 
 import io
 import json
-from urllib.parse import quote
+import re
 
 import aiohttp
 import pytest
@@ -54,7 +54,9 @@ async def test_units_are_charged_on_success_and_found_by_the_tasks_id(world: Wor
 
 async def test_what_each_feature_costs_can_be_read(world: World) -> None:
     skus = (await world.ask("GET", "/s2s/v2.0/credit/feature-cost"))[1]["result"]["skus"]
-    assert {"unit": "result_image", "amount": 2}.items() <= next(s for s in skus if s["run_task_url"] == TRYON).items()
+    assert {"unit": "result_image", "amount": 2}.items() <= next(
+        s for s in skus if s["run_task_url"].endswith(TRYON)
+    ).items()
 
 
 @pytest.mark.parametrize(
@@ -120,12 +122,36 @@ async def test_strangers_keys_are_refused(world: World, sandbox: Remote) -> None
 
 async def test_a_task_is_known_only_to_its_key_under_its_path_and_for_a_while(world: World, sandbox: Remote) -> None:
     await sandbox.change(api_keys=[world.server.api_key, "other"])
-    task_id = quote(await world.create(), safe="")
+    task_id = await world.create()
+    assert re.fullmatch(r"[A-Za-z0-9_-]{64}", task_id)
     for path, key in [("/s2s/v2.0/task/cloth-v3", None), (TRYON, "other")]:
-        status, answer = await world.ask("GET", f"{path}/{task_id}", key=key)
-        assert (status, answer["error_code"]) == (400, "InvalidTaskId")
+        answer = await world.ask("GET", f"{path}/{task_id}", key=key)
+        assert answer == (400, {"status": 400, "error": "Invalid task ID"})
     await sandbox.advance(31 * 24 * 3600)
     assert (await world.ask("GET", f"{TRYON}/{task_id}"))[0] == 400
+
+
+@pytest.mark.parametrize(("setting", "code"), [("coded", "InvalidTaskId"), ("not_found", None)])
+async def test_unknown_tasks_may_be_answered_otherwise(
+    world: World, sandbox: Remote, setting: str, code: str | None
+) -> None:
+    await sandbox.change(unknown_task=setting)
+    status, answer = await world.ask("GET", f"{TRYON}/none")
+    assert (status, answer.get("error_code")) == (400 if code else 404, code)
+
+
+async def test_a_task_that_times_out_says_so_at_every_look_and_costs_nothing(world: World, sandbox: Remote) -> None:
+    await sandbox.fault("task_timeout")
+    task_id = await world.create()
+
+    async def looked() -> bool:
+        status, answer = await world.ask("GET", f"{TRYON}/{task_id}")
+        return (status, answer.get("error_code")) == (500, "TaskTimeout")
+
+    await eventually(looked)
+    assert await looked()
+    assert (await sandbox.stats())["unitsCharged"] == 0
+    assert (await world.ended(await world.create()))["task_status"] == "success"
 
 
 async def test_every_call_counts_and_the_one_over_the_quota_is_429_without_hints(world: World, sandbox: Remote) -> None:

@@ -1,6 +1,7 @@
 """What the vendor does not take is refused, in its envelope, and makes no task."""
 
 import pytest
+from closet_devstack.sandbox.perfect.features.concerns import SD
 from closet_devstack.sandbox.perfect.remote import Remote
 
 from .customer import EDIT, HAIR, MODEL, REPLACE, SKIN, SKIN_V20, TEXT, World
@@ -11,7 +12,7 @@ EDITS: dict[str, object] = {**TEXTS, "src_file_urls": [URL]}
 REPLACES: dict[str, object] = {"src_file_url": URL, "msk_file_url": URL, "prompt": "a fox"}
 HAIRS: dict[str, object] = {"src_file_url": URL, "template_id": "bob_blond"}
 SKINS: dict[str, object] = {"src_file_url": URL, "dst_actions": ["pore"], "format": "json"}
-EIGHT = ["wrinkle", "pore", "texture", "acne", "oiliness", "radiance", "eye_bag", "age_spot"]
+TOO_MANY = [*sorted(SD), "wrinkle"]
 
 WRONG: list[tuple[str, dict[str, object], dict[str, object]]] = [
     (TEXT, TEXTS, {"model": "youcam-image-v1"}),
@@ -31,7 +32,6 @@ WRONG: list[tuple[str, dict[str, object], dict[str, object]]] = [
     (EDIT, EDITS, {"src_file_ids": ["both"]}),
     (EDIT, EDITS, {"size": "511*1024"}),
     (EDIT, EDITS, {"size": "1024*2064"}),
-    (EDIT, EDITS, {"size": "1024*1030"}),
     (EDIT, EDITS, {"size": "1024x1024"}),
     (EDIT, EDITS, {"prompt": "a" * 801}),
     (EDIT, EDITS, {"model": "another"}),
@@ -45,7 +45,7 @@ WRONG: list[tuple[str, dict[str, object], dict[str, object]]] = [
     (HAIR, HAIRS, {"template_id": None, "ref_file_url": URL, "hair_color": "ref"}),
     (HAIR, HAIRS, {"hair_color": "blue"}),
     (SKIN, SKINS, {"dst_actions": []}),
-    (SKIN, SKINS, {"dst_actions": EIGHT}),
+    (SKIN, SKINS, {"dst_actions": TOO_MANY}),
     (SKIN, SKINS, {"dst_actions": ["pore", "pore"]}),
     (SKIN, SKINS, {"dst_actions": ["pore", "hd_acne"]}),
     (SKIN, SKINS, {"dst_actions": ["hd_dark_circle_v2"]}),
@@ -69,11 +69,29 @@ async def test_wrong_parameters_are_refused(
 @pytest.mark.parametrize(
     ("path", "right"), [(TEXT, TEXTS), (EDIT, EDITS), (REPLACE, REPLACES), (HAIR, HAIRS), (SKIN, SKINS)]
 )
+async def test_a_parameter_that_nobody_published_is_a_bad_request(
+    world: World, path: str, right: dict[str, object]
+) -> None:
+    status, answer = await world.ask("POST", path, {**right, "idempotency_key": "1"})
+    assert (status, answer["error_code"]) == (400, "BadRequest")
+    assert "idempotency_key" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "right"), [(TEXT, TEXTS), (EDIT, EDITS), (REPLACE, REPLACES), (HAIR, HAIRS), (SKIN, SKINS)]
+)
 async def test_what_the_wrong_ones_were_made_from_is_right(
     world: World, sandbox: Remote, path: str, right: dict[str, object]
 ) -> None:
     await sandbox.change(fixed_result=True)
     assert await world.begin(path, right)
+
+
+async def test_the_first_apis_number_of_a_call_is_taken_as_public_clients_send_it(
+    world: World, sandbox: Remote
+) -> None:
+    await sandbox.change(fixed_result=True)
+    assert await world.begin(HAIR, {**HAIRS, "request_id": 1001})
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"null"])

@@ -53,6 +53,36 @@ async def test_postgres_keeps_what_was_committed(folder: Path) -> None:
         assert await _count(another) == 3
 
 
+async def test_postgres_logs_an_error_without_what_was_written(folder: Path) -> None:
+    with PostgresServer(folder) as server:
+        connection = await asyncpg.connect(server.url())
+        await connection.execute("CREATE TABLE t (prompt text CHECK (length(prompt) < 9), more jsonb)")
+        for sql, values in (
+            ("INSERT INTO t VALUES ('a red dress')", ()),
+            ("INSERT INTO t VALUES ($1)", ("a red dress",)),
+            ("INSERT INTO t VALUES ('', $1::text::jsonb)", ('{"prompt": a red dress}',)),
+        ):
+            with pytest.raises(asyncpg.PostgresError):
+                await connection.execute(sql, *values)
+        await connection.close()
+        log = server.log.read_text()
+    assert log.count("ERROR:") == 3
+    assert "red dress" not in log
+
+
+async def test_servers_take_a_relative_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    with (
+        PostgresServer(Path("build/postgres")) as postgres,
+        NatsServer(Path("build/nats"), bus.new_passwords(), server_users) as nats,
+        S3Server(Path("build/s3")) as s3,
+    ):
+        assert await _count(postgres) == 1
+        await bus.provision(nats.url())
+        assert await _ask(s3, "admin", "PUT", "tenant/t1/uploads/u") == 200
+    assert {path.name for path in (folder / "build").iterdir()} == {"postgres", "nats", "s3"}
+
+
 async def test_a_pid_file_that_names_a_stranger_does_not_keep_postgres_from_starting(folder: Path) -> None:
     with PostgresServer(folder) as server:
         server.kill()

@@ -73,7 +73,7 @@ async def test_a_second_start_on_the_same_folder_finds_its_data() -> None:
         for count in (1, 2):
             async with Stack(StackOptions(folder, durable=False)) as stack:
                 keys.append(await asyncio.to_thread(_token_key, stack))
-                connection = await asyncpg.connect(stack.env_for(ORCHESTRATOR)["CLOSET_DATABASE_URL"])
+                connection = await asyncpg.connect(stack.env_for(ORCHESTRATOR)["CLOSET_MIGRATIONS_URL"])
                 await connection.execute("CREATE TABLE IF NOT EXISTS kept (x int)")
                 await connection.execute("INSERT INTO kept VALUES (1)")
                 assert await connection.fetchval("SELECT count(*) FROM kept") == count

@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from closet_devstack.demo import DemoFailed, demo
+from closet_devstack.folders import FolderInUse
+from closet_devstack.loopback import bypass_proxies
 from closet_devstack.process import DidNotStart
 from closet_devstack.running import keep_running
+from closet_devstack.servers.reach import Unreachable
 
 INTERRUPTED = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
@@ -24,13 +28,14 @@ def main() -> int:
         command = commands.add_parser(name, help=text)
         command.add_argument("--folder", type=Path, default=Path("build", name), help="default: %(default)s")
     arguments = parser.parse_args()
+    bypass_proxies()
     try:
         if arguments.command == "demo":
             asyncio.run(_stoppable(demo(arguments.folder)))
         else:
             with suppress(asyncio.CancelledError):
                 asyncio.run(_stoppable(keep_running(arguments.folder)))
-    except (DemoFailed, DidNotStart) as error:
+    except (DemoFailed, DidNotStart, FolderInUse, Unreachable) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except asyncio.CancelledError:
@@ -40,11 +45,17 @@ def main() -> int:
 
 
 async def _stoppable(work: Coroutine[Any, Any, object]) -> None:
-    """Do it, or stop it in good order on SIGINT or SIGTERM. A second signal does not hurry it: children die anyway."""
+    """Do it, or stop it in good order on the first SIGINT, SIGTERM or SIGHUP; more of them do not disturb that."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
+
+    def stop() -> None:
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, lambda: None)
+        task.cancel()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop)
     await task
 
 

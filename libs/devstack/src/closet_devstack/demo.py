@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from closet_devstack import samples
+from closet_devstack.folders import claimed, empty
 from closet_devstack.otlp import OtlpReceiver, receiving
 from closet_devstack.report import Booked, Report, booked, moments
 from closet_devstack.shop import SHOPPER, read_ledger, settled
@@ -62,7 +62,13 @@ async def demo(folder: Path) -> Report:
 
     Raises:
         DemoFailed: the job did not complete, or not every service had a part in its trace.
+        FolderInUse: another one runs in that folder.
     """
+    with claimed(folder):
+        return await _demo(folder)
+
+
+async def _demo(folder: Path) -> Report:
     console = Console(highlight=False, soft_wrap=True)
     person, garment = await asyncio.to_thread(_inputs, folder)
     trace = _Trace()
@@ -78,9 +84,8 @@ async def demo(folder: Path) -> Report:
 
 
 def _inputs(folder: Path) -> tuple[Path, Path]:
-    """An empty folder with a photo and a garment in it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """The folder, emptied, with a photo and a garment in it."""
+    empty(folder)
     return samples.write_samples(folder)
 
 

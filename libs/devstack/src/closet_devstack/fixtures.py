@@ -24,6 +24,13 @@ _QUICK = ["--latency-ms", "20"]
 P = TypeVar("P", bound="Part")
 
 
+def pytest_configure() -> None:
+    """Before anything of ours is asked for."""
+    from closet_devstack.loopback import bypass_proxies
+
+    bypass_proxies()
+
+
 def _running(server: P) -> Iterator[P]:
     try:
         yield server.start()
@@ -72,7 +79,10 @@ def databases(postgres_server: "Postgres") -> "Databases":
 
 @pytest.fixture
 async def make_database(databases: "Databases") -> AsyncIterator[Callable[..., Awaitable[str]]]:
-    """Makes fresh databases with the named packages' migrations; each call returns a URL."""
+    """Makes fresh databases with the named packages' migrations; each call returns the URL of a role that owns nothing.
+
+    `databases.owner_url(url)` is the owner's; an empty database is made for its owner.
+    """
     made: list[str] = []
 
     async def make(*packages: str) -> str:
@@ -85,6 +95,12 @@ async def make_database(databases: "Databases") -> AsyncIterator[Callable[..., A
 
 
 @pytest.fixture
+def owner_url(databases: "Databases", database_url: str) -> str:
+    """The test's `database_url` for its owner, who migrates it."""
+    return databases.owner_url(database_url)
+
+
+@pytest.fixture
 async def database(make_database: Callable[..., Awaitable[str]]) -> str:
     """The URL of a fresh, empty database."""
     return await make_database()
@@ -92,10 +108,11 @@ async def database(make_database: Callable[..., Awaitable[str]]) -> str:
 
 @pytest.fixture(scope="session")
 def perfect_server(devstack_folder: Path) -> "Iterator[PerfectServer]":
-    """The vendor's sandbox, once for the whole run: quick (20 ms a task), and with its usual quota."""
+    """The vendor's sandbox, once for the whole run: quick (20 ms a task), with its usual quota of 300 s."""
     from closet_devstack.servers.perfect import PerfectServer
 
-    yield from _running(PerfectServer(devstack_folder / "perfect", _QUICK))
+    options = [*_QUICK, "--calls-per-second", "0"]  # tests make calls as fast as they can; those of the limit set it
+    yield from _running(PerfectServer(devstack_folder / "perfect", options))
 
 
 @pytest.fixture

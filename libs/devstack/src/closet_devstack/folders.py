@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from closet_devstack.servers import reach
 
@@ -20,18 +21,23 @@ class FolderInUse(RuntimeError):
 
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[Path]:
-    """The folder, made if need be, for this process alone; freed by the system whatever happens to us.
+    """The folder, absolute, made if need be, for this process alone; freed by the system whatever happens to us.
 
     Raises:
         FolderInUse: another process has it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FolderInUse(f"another process runs its servers in {folder}") from None
+    folder = folder.absolute()
+    with _locked(folder):
         yield folder
+
+
+def empty(folder: Path) -> None:
+    """Remove all that is in a claimed folder."""
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != _LOCK:
+            entry.unlink()
 
 
 @contextlib.contextmanager
@@ -39,13 +45,47 @@ def throw_away() -> Iterator[Path]:
     """A fresh folder that PostgreSQL's user can reach, removed at the end; those of killed owners go as well."""
     home = _home()
     _sweep(home)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home))
-    folder.chmod(0o755)
-    try:
-        with claimed(folder):
+    with contextlib.ExitStack() as exits:
+        folder = _new(home, exits)
+        try:
             yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _new(home: Path, exits: contextlib.ExitStack) -> Path:
+    """Make and claim a folder; another one if a sweeper took the first for abandoned before it was claimed."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home))
+        with contextlib.suppress(FolderInUse):
+            exits.enter_context(claimed(folder))
+            folder.chmod(0o755)
+            return folder
+
+
+def _locked(folder: Path) -> IO[str]:
+    """The folder's lock, held. Whoever sweeps may remove both between two of our steps: then we begin again."""
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / _LOCK).open("w")
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise FolderInUse(f"another process runs its servers in {folder}") from None
+        if _is_still_at(lock, folder / _LOCK):
+            return lock
+        lock.close()
+
+
+def _is_still_at(file: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _home() -> Path:
@@ -58,7 +98,7 @@ def _home() -> Path:
 def _sweep(home: Path) -> None:
     """Remove folders whose owner was killed: its lock is free."""
     for folder in home.glob(f"{_PREFIX}*"):
-        if folder.stat().st_uid != os.geteuid() or not (folder / _LOCK).exists():
-            continue
-        with contextlib.suppress(FolderInUse, OSError), claimed(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(FolderInUse, OSError):  # it may vanish at any moment: others sweep as well
+            if folder.lstat().st_uid == os.geteuid() and (folder / _LOCK).exists():
+                with claimed(folder):
+                    shutil.rmtree(folder, ignore_errors=True)

@@ -140,8 +140,10 @@ def run(
     user = {"user": owner.uid, "group": owner.gid, "extra_groups": []} if owner else {}
     try:
         done = subprocess.run(  # type: ignore[call-overload]  # the overloads do not see through **user
-            [*map(str, argv)], check=True, capture_output=True, text=True, cwd=cwd, env=env, **user
-        )
+            [*map(str, argv)], check=True, capture_output=True, text=True, cwd=cwd, env=env,
+            start_new_session=True,  # as above: a Ctrl-C is for us
+            **user,
+        )  # fmt: skip
     except subprocess.CalledProcessError as failed:
         failed.add_note(f"{failed.stdout}\n{failed.stderr}")
         raise

@@ -1,6 +1,7 @@
 """Sample pictures, drawn: nobody's photo, no licence, the same bytes every time."""
 
 import io
+from functools import cache
 from pathlib import Path
 
 from PIL import ExifTags, Image, ImageDraw, ImageFilter
@@ -53,6 +54,7 @@ def garment_picture(width: int = 800, height: int = 1120) -> Image.Image:
     return image
 
 
+@cache
 def person_jpeg() -> bytes:
     """As a phone stores it: turned on its side with EXIF orientation 6, and with the place where it was taken."""
     exif = Image.Exif()
@@ -69,10 +71,12 @@ def person_jpeg() -> bytes:
     return _saved(person_picture().transpose(Image.Transpose.ROTATE_90), "JPEG", quality=88, exif=exif)
 
 
+@cache
 def garment_png() -> bytes:
     return _saved(garment_picture(), "PNG", optimize=True)
 
 
+@cache
 def blank_jpeg() -> bytes:
     """One flat surface: the vendor's sandbox finds no person in it."""
     return _saved(Image.new("RGB", (768, 1024), (128, 128, 128)), "JPEG", quality=88)

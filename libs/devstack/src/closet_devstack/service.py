@@ -49,6 +49,12 @@ class ServiceProcess(Server):
         self._env = env
         self._preferred_port = preferred_port
         self.port = free_port(preferred_port)
+        self.admin_port = free_port()
+
+    @property
+    def admin_url(self) -> str:
+        """Where it answers operators: `/metrics`, and `/readyz` with reasons."""
+        return f"http://127.0.0.1:{self.admin_port}"
 
     @property
     def url(self) -> str:
@@ -62,6 +68,8 @@ class ServiceProcess(Server):
     def _choose_ports(self) -> None:
         if not is_free(self.port):
             self.port = free_port(self._preferred_port)
+        if not is_free(self.admin_port):
+            self.admin_port = free_port()
 
     def _launch(self) -> Child:
         program = [sys.executable, "-m", self.module]

@@ -103,15 +103,21 @@ class Stack:
         """Where a service answers HTTP."""
         return self.replica(service, replica).url
 
+    def admin_url(self, service: Service | str, replica: int = 0) -> str:
+        """Where a service answers operators: `/metrics`, and `/readyz` with reasons."""
+        return self.replica(service, replica).admin_url
+
     def env_for(self, service: Service | str, replica: int = 0) -> dict[str, str]:
         """A service's whole environment."""
         service = Service(service)
         env = {
             **environment.inherited(),
             "CLOSET_DATABASE_URL": self._databases.url(service),
+            "CLOSET_MIGRATIONS_URL": self._databases.owner_url(service),
             "CLOSET_NATS_URL": self.nats.url(service),
             "CLOSET_HTTP_HOST": "127.0.0.1",
             "CLOSET_HTTP_PORT": str(self.replica(service, replica).port),
+            "CLOSET_ADMIN_PORT": str(self.replica(service, replica).admin_port),
         }
         if service in _HOLD_S3_KEYS:
             env |= self.s3.env(service)

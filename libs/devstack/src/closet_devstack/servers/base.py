@@ -57,7 +57,7 @@ class Server(Part):
     grace_s = 10.0
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()  # children have working directories of their own
         self._child: Child | None = None
         self._has_ports = False
 

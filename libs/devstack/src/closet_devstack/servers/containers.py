@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from closet_devstack.ports import free_port
 from closet_devstack.process import DidNotStart
-from closet_devstack.servers import nats, postgres, probes, s3
+from closet_devstack.servers import nats, postgres, probes, s3, s3_security
 from closet_devstack.servers.base import Part
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ class S3Container(Container):
 
     def __init__(self) -> None:
         super().__init__()
-        self._secrets = {name: secrets.token_hex(20) for name in (s3.ADMIN, "encryption", *s3.IDENTITIES)}
+        names = (s3.ADMIN, "encryption", *s3_security.TOKEN_KEYS, *s3.IDENTITIES)
+        self._secrets = {name: secrets.token_hex(20) for name in names}
 
     @property
     def endpoint(self) -> str:
@@ -144,8 +145,10 @@ class S3Container(Container):
         config = s3.configuration(s3.IDENTITIES, self._secrets)
         container.with_copy_into_container(config.encode(), "/etc/seaweedfs/s3.json")
         container.with_env("WEED_S3_SSE_KEK_PASSPHRASE", self._secrets["encryption"])
+        for name, value in s3_security.token_env(self._secrets).items():
+            container.with_env(name, value)
         options = ("-dir=/data", f"-bucket={s3.BUCKET}", "-s3.config=/etc/seaweedfs/s3.json", "-master.telemetry=false")
-        container.with_command(["mini", *options])
+        container.with_command(["mini", s3_security.DISABLED_HTTP, *options])
 
     def _is_ready(self) -> bool:
         return probes.s3_takes_objects(self.access())

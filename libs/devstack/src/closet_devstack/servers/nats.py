@@ -12,7 +12,7 @@ from closet_devstack.servers import probes
 from closet_devstack.servers.base import Given, Server
 
 Users = Callable[[Mapping[str, str]], str]
-"""Passwords by user -> the `authorization` block of the server's configuration."""
+"""Passwords by user -> the block of accounts and users in the server's configuration."""
 
 
 def configuration(listen: str, name: str, store: Path, users: str, *, durable: bool) -> str:
@@ -31,7 +31,7 @@ class NatsServer(Server):
     Args:
         folder: configuration, store and log.
         passwords: user -> password.
-        users: makes the authorization block.
+        users: makes the block of accounts and users.
         durable: flush every message to disk before it is acknowledged.
     """
 

@@ -3,6 +3,7 @@
 import socket
 import struct
 import urllib.request
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def s3_takes_objects(admin: "Access") -> bool:
 def http_is_ok(request: urllib.request.Request | str) -> bool:
     try:
         urllib.request.urlopen(request, timeout=_TIMEOUT_S).close()  # noqa: S310 - our own http URLs
-    except OSError:  # urllib's errors are OSErrors; so is a 503
+    except (OSError, HTTPException):  # urllib's errors are OSErrors, a 503 too; who took the port may speak no HTTP
         return False
     return True
 

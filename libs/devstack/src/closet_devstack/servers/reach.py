@@ -1,5 +1,6 @@
 """PostgreSQL refuses to run as root, so root lends it to another user, who must be able to reach its files."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -15,6 +16,7 @@ from closet_devstack.process import Owner
 PUBLIC = Path("/var/tmp/closet-devstack")  # noqa: S108 - checked to be root's own before anything in it is believed
 _TREES = ("bin", "lib", "share")
 _USED_BY = "used-by"
+_DATA = "data"
 
 
 class Unreachable(RuntimeError):
@@ -65,17 +67,44 @@ def public_folder() -> Path:
     return PUBLIC
 
 
-def lent_folder(link: Path) -> Path:
-    """A folder that everyone may enter, for data that `link` will point to. Those of links that are gone go first."""
+def lend_data(link: Path) -> Path:
+    """A place for data in a folder that everyone may enter; the absolute `link` points there from now on."""
     home = public_folder()
-    for folder in home.glob("lent-*"):
-        used_by = folder / _USED_BY
-        if used_by.exists() and not Path(used_by.read_text()).is_symlink():
-            shutil.rmtree(folder, ignore_errors=True)
+    _sweep(home)
     folder = Path(tempfile.mkdtemp(prefix="lent-", dir=home))
-    (folder / _USED_BY).write_text(str(link))
     folder.chmod(0o755)
-    return folder
+    data = folder / _DATA
+    link.symlink_to(data)  # first: what says whose it is, is swept once that does not point back
+    note_link(link, data)
+    return data
+
+
+def note_link(link: Path, data: Path) -> None:
+    """Write down which link leads to lent data; again at each start, for whoever has moved the link's folder."""
+    (data.parent / _USED_BY).write_text(str(link))
+
+
+def is_served(data: Path) -> bool:
+    """Whether a PostgreSQL runs on that data."""
+    try:
+        pid = int((data / "postmaster.pid").read_text().partition("\n")[0])
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return False
+    return str(data).encode() in command
+
+
+def _sweep(home: Path) -> None:
+    """Remove lent data to which no link leads any more, unless it is in use or it is not known whose it was."""
+    for folder in home.glob("lent-*"):
+        with contextlib.suppress(OSError):  # not yet noted, or another process is faster
+            link, data = Path((folder / _USED_BY).read_text()), folder / _DATA
+            if link.is_absolute() and not _leads_to(link, data) and not is_served(data):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _leads_to(link: Path, data: Path) -> bool:
+    return link.is_symlink() and link.readlink() == data
 
 
 def programs(owner: Owner | None) -> Path:

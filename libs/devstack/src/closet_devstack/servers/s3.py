@@ -15,6 +15,7 @@ from closet_devstack.ports import free_ports
 from closet_devstack.process import Child, installed
 from closet_devstack.servers import probes
 from closet_devstack.servers.base import Given, Server
+from closet_devstack.servers.s3_security import DISABLED_HTTP, TOKEN_KEYS, certificate_files, grpc_env, token_env
 
 if TYPE_CHECKING:
     from closet_storage.access import Access
@@ -99,6 +100,7 @@ class S3Server(Server):
         return env_of(self.endpoint, identity, self._secrets)
 
     def _choose_ports(self) -> None:
+        self._remove_sockets()  # of a start that lost the race for a port
         _sweep_sockets()
         self._ports = dict(zip(_PARTS, free_ports(len(_PARTS), with_grpc=True), strict=True))
 
@@ -106,7 +108,7 @@ class S3Server(Server):
         data = self.folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         (data / "mini.options").unlink(missing_ok=True)  # its memory of former ports
-        self._secrets = _secrets(self.folder / "secrets.json", [ADMIN, "encryption", *self._identities])
+        self._secrets = _secrets(self.folder / "secrets.json", [ADMIN, "encryption", *TOKEN_KEYS, *self._identities])
         config = self.folder / "s3.json"
         config.touch(mode=0o600)
         config.write_text(configuration(self._identities, self._secrets))
@@ -117,15 +119,20 @@ class S3Server(Server):
             **{f"{part}.port": port for part, port in self._ports.items()},
         }  # fmt: skip
         return Child(
-            [installed("weed"), "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in options.items())],
+            [
+                installed("weed"), "-logtostderr=true", "mini", DISABLED_HTTP,
+                *(f"-{name}={value}" for name, value in options.items()),
+            ],
             self.log,
             env={
                 "PATH": os.defpath,
                 "HOME": str(self.folder),
                 # Without it a request for encryption at rest is answered with 500.
                 "WEED_S3_SSE_KEK_PASSPHRASE": self._secrets["encryption"],
+                **token_env(self._secrets),
+                **grpc_env(*certificate_files(self.folder)),
             },
-        )
+        )  # fmt: skip
 
     def _is_ready(self, child: Child) -> bool:
         return probes.s3_takes_objects(self.access()) and child.returncode is None

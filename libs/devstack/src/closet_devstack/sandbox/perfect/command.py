@@ -15,6 +15,9 @@ WebhookUrls = Annotated[list[str] | None, typer.Option("--webhook-url", help="Ma
 LatencyMs = Annotated[int | None, typer.Option("--latency-ms", min=0, help="From a task's creation to its end.")]
 QuotaCalls = Annotated[int | None, typer.Option("--quota-calls", min=0, help="Calls in a window; 0: no quota.")]
 QuotaWindow = Annotated[float | None, typer.Option("--quota-window-s", help="The length of that window.")]
+CallsPerSecond = Annotated[
+    int | None, typer.Option("--calls-per-second", min=0, help="Calls in a second; 0: no such limit.")
+]
 FixedResult = Annotated[bool, typer.Option("--fixed-result", help="One small picture for all, inputs not fetched.")]
 Speed = Annotated[float | None, typer.Option("--speed", help="Seconds of the vendor's clock to one of ours.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Decides what chance decides.")]
@@ -30,6 +33,7 @@ def perfect(  # noqa: PLR0913 - these are the command's options
     latency_ms: LatencyMs = None,
     quota_calls: QuotaCalls = None,
     quota_window_s: QuotaWindow = None,
+    calls_per_second: CallsPerSecond = None,
     fixed_result: FixedResult = False,
     speed: Speed = None,
     seed: Seed = None,
@@ -46,6 +50,7 @@ def perfect(  # noqa: PLR0913 - these are the command's options
         "latency_ms": latency_ms,
         "quota_calls": quota_calls,
         "quota_window_s": quota_window_s,
+        "calls_per_second": calls_per_second,
         "fixed_result": fixed_result or None,
         "speed": speed,
         "seed": seed,

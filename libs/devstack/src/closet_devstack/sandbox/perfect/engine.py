@@ -12,6 +12,7 @@ from closet_devstack.sandbox.perfect.webhooks import Webhooks
 from closet_devstack.sandbox.perfect.world import World
 
 _PAINTERS = 2
+_FACE = (1080, 1440)
 
 
 class Engine:
@@ -55,6 +56,9 @@ class Engine:
         if fate.is_stuck:
             await asyncio.Event().wait()
         await self._world.clock.sleep_until(task.created_at + (task.latency_ms + fate.longer_ms) / 1000)
+        if fate.times_out:
+            task.times_out = True
+            return
         self._end(task, made, failure)
         if not silent:
             self._webhooks.tell(task)
@@ -74,9 +78,9 @@ class Engine:
             return await asyncio.to_thread(feature.paint, inputs, task.order.options)
 
     def _at_once(self, task: Task) -> Made:
-        """The same small picture for all, which is also the face that is analysed."""
+        """The same small picture for all; a larger one where a face is to be analysed."""
         if task.feature.is_analysis:
-            return task.feature.paint([self._fixed], task.order.options)
+            return task.feature.paint([marks.fixed(_FACE)], task.order.options)
         return Made((File(self._fixed),))
 
     def _end(self, task: Task, made: Made, failure: EngineError | None) -> None:

@@ -21,6 +21,7 @@ class Fate:
     error: str | None
     longer_ms: int
     is_stuck: bool
+    times_out: bool
     makes_nothing: bool
     makes_another_kind: bool
 
@@ -31,6 +32,7 @@ class Fate:
             error=(error.code or "unknown_internal_error") if error else None,
             longer_ms=longer.ms if longer else 0,
             is_stuck=faults.take("stuck", occasion) is not None,
+            times_out=faults.take("task_timeout", occasion) is not None,
             makes_nothing=faults.take("no_results", occasion) is not None,
             makes_another_kind=faults.take("other_kind", occasion) is not None,
         )

@@ -25,6 +25,7 @@ Kind = Literal[
     "engine_error",  # it ends in error, with `code`
     "slow_task",  # it takes `ms` longer
     "stuck",  # it never ends
+    "task_timeout",  # from when it should have ended, looks at it are answered 500 `TaskTimeout`; nothing is charged
     "no_results",  # it succeeds, is charged, and has made nothing
     "other_kind",  # it makes something else than was asked: an archive for a picture, a picture for an analysis
     # The webhook of a task.

@@ -1,6 +1,7 @@
 """What happens to every call of the API before and after it is carried out: faults, quota, the key, counting."""
 
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 
 from aiohttp import web
 
@@ -8,6 +9,7 @@ from closet_devstack.sandbox.perfect.answers import refusal
 from closet_devstack.sandbox.perfect.delivery import Sending, cut, send
 from closet_devstack.sandbox.perfect.errors import Refused
 from closet_devstack.sandbox.perfect.faults import STEERING_HEADER, Kind, Occasion
+from closet_devstack.sandbox.perfect.quota import Limit
 from closet_devstack.sandbox.perfect.settings import Settings
 from closet_devstack.sandbox.perfect.tokens import looks_like_token
 from closet_devstack.sandbox.perfect.world import World
@@ -62,6 +64,7 @@ async def _answered(
 async def _delivered(
     world: World, request: web.Request, response: web.Response, occasion: Occasion
 ) -> web.StreamResponse:
+    response.headers["Date"] = formatdate(world.now(), usegmt=True)
     if world.faults.take("wrong_type", occasion):
         response.content_type = "text/html"
     if trickle_ms := _ms(world, "slow_body", occasion):
@@ -74,8 +77,12 @@ def _count(world: World, request: web.Request, key: str) -> None:
     settings = world.settings
     address = request.headers.get(EGRESS_HEADER) or request.remote
     per_address = settings.quota_calls if settings.quota_address_calls is None else settings.quota_address_calls
-    limits = {f"key {key}": settings.quota_calls, f"address {address}": per_address}
-    if not world.quota.admit(limits, settings.quota_window_s, world.now()):
+    limits = [
+        Limit(f"key {key}", settings.quota_calls, settings.quota_window_s),
+        Limit(f"address {address}", per_address, settings.quota_window_s),
+        *(Limit(subject, settings.calls_per_second, 1.0) for subject in (f"key {key}", f"address {address}")),
+    ]
+    if not world.quota.admit(limits, world.now()):
         raise Refused(429)
 
 

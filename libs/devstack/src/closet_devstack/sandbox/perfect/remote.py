@@ -37,7 +37,7 @@ class Remote:
         await self._ask("DELETE", "faults")
 
     async def advance(self, seconds: float) -> None:
-        """Put the vendor's clock forward."""
+        """Put the vendor's clock forward, or back by a negative number."""
         await self._ask("POST", "nudge", {"advance_s": seconds})
 
     async def set_units(self, units: int, key: str | None = None) -> None:

@@ -42,6 +42,12 @@ class Settings(Document):
     quota_address_calls: Natural | None = None
     """Calls from an address in a window; 0 = no quota, None = as `quota_calls`."""
     quota_window_s: Annotated[float, Field(gt=0)] = 300
+    calls_per_second: Natural = 5
+    """Calls of a key, and of an address, in any second; 0 = no such limit."""
+    reserve_units: bool = False
+    """A running task's units are set aside, so that no balance goes below zero."""
+    unknown_task: Literal["plain", "coded", "not_found"] = "plain"
+    """How a look at an unknown task is answered: 400 without a code, as published; with `InvalidTaskId`; or 404."""
     result_ttl_s: Natural = 7200
     look_window_s: Seconds = 0
     """Tasks that nobody looks at for so long after their creation expire, and stay charged; 0 = they do not."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from closet_devstack.sandbox.perfect.faults import Occasion
 from closet_devstack.sandbox.perfect.features import Feature, Order
 from closet_devstack.sandbox.perfect.features.feature import one_url
-from closet_devstack.sandbox.perfect.ids import large_number, opaque_id
+from closet_devstack.sandbox.perfect.ids import large_number, task_id
 
 TTL_S = 30 * 24 * 3600
 
@@ -36,10 +36,16 @@ class Task:
     looks: int = 0
     charged: int = 0
     gone: bool = False
+    times_out: bool = False
+    """It never ends; once it should have, looks are answered `TaskTimeout`."""
 
     @property
     def key(self) -> str:
         return self.occasion.key
+
+    @property
+    def is_running(self) -> bool:
+        return self.status == "running" and not (self.gone or self.times_out)
 
     @property
     def told_id(self) -> int | str:
@@ -54,4 +60,4 @@ class Task:
 
 
 def new_id(*, numeric: bool) -> str:
-    return str(large_number()) if numeric else opaque_id()
+    return str(large_number()) if numeric else task_id()

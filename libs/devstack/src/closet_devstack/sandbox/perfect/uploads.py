@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass, field
 
-from closet_devstack.sandbox.perfect.ids import opaque_id
+from closet_devstack.sandbox.perfect.ids import file_id
 from closet_devstack.sandbox.perfect.storage import Shelf
 
 _TTL_S = 30 * 24 * 3600
@@ -17,7 +17,7 @@ class Announced:
     content_type: str
     size: int
     at: float
-    id: str = field(default_factory=opaque_id)
+    id: str = field(default_factory=file_id)
     place: str = field(default_factory=lambda: secrets.token_hex(12))
 
 

@@ -9,7 +9,7 @@ from closet_devstack.sandbox.perfect.clock import Clock
 from closet_devstack.sandbox.perfect.dice import dice
 from closet_devstack.sandbox.perfect.faults import Fault, Faults, Occasion
 from closet_devstack.sandbox.perfect.features import Feature, Made, Order
-from closet_devstack.sandbox.perfect.model import Document, Seconds
+from closet_devstack.sandbox.perfect.model import Document
 from closet_devstack.sandbox.perfect.quota import Quota
 from closet_devstack.sandbox.perfect.settings import Settings
 from closet_devstack.sandbox.perfect.storage import Shelf, Signer
@@ -25,8 +25,8 @@ class Nudge(Document):
     units: int | None = None
     """The balance, of `key` or of all keys."""
     key: str | None = Field(default=None, repr=False)
-    advance_s: Seconds = 0
-    """Put the vendor's clock forward."""
+    advance_s: float = 0
+    """Put the vendor's clock forward; a negative number puts it back."""
     forget_task: str | None = None
     """This task times out at once; what was charged stays charged."""
 
@@ -89,6 +89,14 @@ class World:
         task = Task(new_id(numeric=numeric), feature, order, occasion, self.now(), latency_ms, numeric)
         self.tasks[task.id] = task
         return task
+
+    def available_units(self, key: str) -> int:
+        """The key's balance, less what its running tasks have set aside where tasks do."""
+        balance = self.accounts.of(key).balance
+        if not self.settings.reserve_units:
+            return balance
+        running = (task for task in self.tasks.values() if task.key == key and task.is_running)
+        return balance - sum(task.order.units for task in running)
 
     def find(self, task_id: str, key: str, feature: Feature | None = None) -> Task | None:
         """The task, if it is this key's, of this feature if one is named, and not timed out."""

@@ -23,9 +23,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--webhook-url", default="", help="the account's endpoint")
+    arguments = parser.parse_args()
     if missing := [name for name in _SECRETS if name not in os.environ]:
         parser.error(f"not in the environment: {', '.join(missing)}")
-    return parser.parse_args()
+    return arguments
 
 
 async def _serve(arguments: argparse.Namespace) -> None:

@@ -22,6 +22,8 @@ def add_routes(app: web.Application, world: World, webhooks: Webhooks) -> None:
     app.router.add_post("/v1/payment_intents", _posted(_payment, world, webhooks))
     app.router.add_post("/v1/refunds", _posted(_refund, world, webhooks))
     app.router.add_post("/v1/credit_notes", _posted(_credit_note, world, webhooks))
+    for path in ("refunds", "disputes"):
+        app.router.add_get(f"/v1/{path}", _list(world, _READ[path]))
     for path, kind in _READ.items():
         app.router.add_get(f"/v1/{path}/{{id}}", _read(world, kind))
 
@@ -53,6 +55,20 @@ def _read(world: World, kind: str) -> Call:
         return answer(world.find(kind, request.match_info["id"]))
 
     return read
+
+
+def _list(world: World, kind: str) -> Call:
+    """Those of a charge, the newest first, a page after the object named by `starting_after`."""
+
+    async def list_(request: web.Request) -> web.Response:
+        query = request.query
+        found = [one for one in world.of_kind(kind) if one["charge"] == query.get("charge", one["charge"])][::-1]
+        ids = [one["id"] for one in found]
+        start = ids.index(query["starting_after"]) + 1 if "starting_after" in query else 0
+        end = start + min(int(query.get("limit", 10)), world.settings.largest_page)
+        return answer({"object": "list", "data": found[start:end], "has_more": end < len(found), "url": request.path})
+
+    return list_
 
 
 def _customer(world: World, _webhooks: Webhooks, _request: web.Request, form: dict[str, Any]) -> Object:
@@ -141,10 +157,11 @@ def _refund(world: World, webhooks: Webhooks, _request: web.Request, form: dict[
         raise invalid(f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})")
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
-    webhooks.send(world.tell("charge.refunded", charge))
-    return world.create(
+    refund = world.create(
         "re", "refund", amount=amount, charge=charge["id"], payment_intent=payment["id"], status="succeeded"
     )
+    webhooks.send(world.tell("charge.refunded", charge))
+    return refund
 
 
 def _credit_note(world: World, _webhooks: Webhooks, _request: web.Request, form: dict[str, Any]) -> Object:

@@ -28,6 +28,12 @@ class _Bill(BaseModel):
 class _Dispute(BaseModel):
     payment_intent: str
     amount: int
+    status: str = "needs_response"
+
+
+class _Became(BaseModel):
+    id: str
+    status: str
 
 
 class Control:
@@ -48,6 +54,8 @@ class Control:
         app.router.add_post("/_sandbox/bill", self.bill)
         app.router.add_post("/_sandbox/change", self.change)
         app.router.add_post("/_sandbox/dispute", self.dispute)
+        app.router.add_post("/_sandbox/dispute-status", self.change_dispute)
+        app.router.add_post("/_sandbox/refund-status", self.change_refund)
         app.router.add_post("/_sandbox/webhooks", self.release)
 
     async def ready(self, request: web.Request) -> web.Response:
@@ -125,10 +133,36 @@ class Control:
             amount=asked.amount,
             charge=charge,
             payment_intent=asked.payment_intent,
-            status="needs_response",
+            status=asked.status,
         )
         self._webhooks.send(self._world.tell("charge.dispute.created", dispute))
         return answer(dispute)
+
+    async def change_dispute(self, request: web.Request) -> web.Response:
+        """The bank decides: `won` gives the money back, `lost` and `warning_closed` move none."""
+        asked = _understood(_Became, orjson.loads(await request.read()))
+        dispute = self._world.find("dispute", asked.id)
+        dispute["status"] = asked.status
+        if asked.status in {"won", "lost", "warning_closed", "prevented"}:
+            self._webhooks.send(self._world.tell("charge.dispute.closed", dispute))
+        else:
+            self._webhooks.send(self._world.tell("charge.dispute.updated", dispute))
+        if asked.status == "won":
+            self._webhooks.send(self._world.tell("charge.dispute.funds_reinstated", dispute))
+        return answer(dispute)
+
+    async def change_refund(self, request: web.Request) -> web.Response:
+        """The payer's bank does not take the money, or we call it back: it is ours again."""
+        asked = _understood(_Became, orjson.loads(await request.read()))
+        refund = self._world.find("refund", asked.id)
+        if asked.status in {"failed", "canceled"} and refund["status"] not in {"failed", "canceled"}:
+            charge = self._world.find("charge", refund["charge"])
+            charge.update(amount_refunded=charge["amount_refunded"] - refund["amount"], refunded=False)
+        refund["status"] = asked.status
+        kinds = ["refund.updated", "charge.refund.updated", *(["refund.failed"] if asked.status == "failed" else [])]
+        for kind in kinds:
+            self._webhooks.send(self._world.tell(kind, refund))
+        return answer(refund)
 
     async def release(self, _request: web.Request) -> web.Response:
         """Send the webhooks that wait."""

@@ -43,9 +43,18 @@ class Remote:
         """Change how a subscription stands."""
         await self._ask("POST", "change", {"subscription": subscription_id, "status": status})
 
-    async def dispute(self, payment_id: str, amount: int) -> None:
-        """Let the payer want money back from the bank."""
-        await self._ask("POST", "dispute", {"payment_intent": payment_id, "amount": amount})
+    async def dispute(self, payment_id: str, amount: int, status: str = "needs_response") -> str:
+        """Let the payer want money back from the bank; the dispute's id. `warning_needs_response` is an inquiry."""
+        asked = {"payment_intent": payment_id, "amount": amount, "status": status}
+        return str((await self._ask("POST", "dispute", asked))["id"])
+
+    async def set_dispute(self, dispute_id: str, status: str) -> None:
+        """Let the bank decide."""
+        await self._ask("POST", "dispute-status", {"id": dispute_id, "status": status})
+
+    async def set_refund(self, refund_id: str, status: str) -> None:
+        """Let a refund fail, or be canceled."""
+        await self._ask("POST", "refund-status", {"id": refund_id, "status": status})
 
     async def release_webhooks(self) -> int:
         """Send those that wait, the last one first; how many."""

@@ -19,6 +19,8 @@ class Settings(BaseModel):
     meter_event_name: str = "closet_credits"
     prices: list[str] = Field(default_factory=lambda: ["price_growth"])
     """What can be subscribed to."""
+    largest_page: Annotated[int, Field(ge=1, le=100)] = 100
+    """Of a list; what is asked for beyond it comes in more pages."""
     answer_ms: Natural = 0
     repeat_webhooks: Natural = 0
     """Each is sent so many times more."""

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from closet_devstack.sandbox.perfect.answers import answer
-from closet_devstack.sandbox.perfect.api.requests import page
+from closet_devstack.sandbox.perfect.api.requests import base, page
 from closet_devstack.sandbox.perfect.faults import Occasion
 from closet_devstack.sandbox.perfect.features import FEATURES
 from closet_devstack.sandbox.perfect.gate import Call, guarded
@@ -29,7 +29,7 @@ def _history(world: World) -> Call:
     async def history(request: web.Request, occasion: Occasion) -> web.Response:
         newest_first = world.accounts.of(occasion.key).history[::-1]
         shown, token = page(request, newest_first, _LARGEST_HISTORY)
-        return answer({"result": {"next_token": token, "history": shown}})
+        return answer({"status": 200, "result": {"next_token": token, "history": shown}})
 
     return history
 
@@ -41,10 +41,10 @@ async def _feature_cost(request: web.Request, _occasion: Occasion) -> web.Respon
             "amount": sku.units,
             "unit": "result_image",
             "proc_unit": 1,
-            "run_task_url": feature.path,
+            "run_task_url": base(request) + feature.path,
         }
         for feature in FEATURES
         for sku in feature.skus
     ]
     shown, token = page(request, skus, _LARGEST_PRICE_LIST)
-    return answer({"result": {"skus": shown, "next_token": token}})
+    return answer({"status": 200, "result": {"skus": shown, "next_token": token}})

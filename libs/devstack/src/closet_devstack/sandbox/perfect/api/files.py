@@ -8,6 +8,7 @@ from closet_devstack.sandbox.perfect.answers import answer
 from closet_devstack.sandbox.perfect.api.requests import base, body
 from closet_devstack.sandbox.perfect.errors import invalid
 from closet_devstack.sandbox.perfect.faults import Occasion
+from closet_devstack.sandbox.perfect.features import FEATURES
 from closet_devstack.sandbox.perfect.gate import Call, Handler, guarded
 from closet_devstack.sandbox.perfect.uploads import Announced
 from closet_devstack.sandbox.perfect.world import World
@@ -18,7 +19,8 @@ _LARGEST = {"image/jpeg": 10 * _MIB, "image/jpg": 10 * _MIB, "image/png": 10 * _
 
 
 def add_routes(app: web.Application, world: World) -> None:
-    app.router.add_post("/s2s/v2.0/file", guarded(world, "file", _announce(world)))
+    for path in ("/s2s/v2.0/file", *(feature.file_path for feature in FEATURES if feature.file_path)):
+        app.router.add_post(path, guarded(world, "file", _announce(world)))
     app.router.add_put("/uploads/{id}", _put(world))
 
 

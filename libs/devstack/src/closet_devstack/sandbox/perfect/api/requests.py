@@ -21,15 +21,19 @@ async def body(request: web.Request) -> dict[str, Any]:
 
 
 def base(request: web.Request) -> str:
-    """The URL of this vendor, as its caller knows it."""
-    return f"{request.scheme}://{request.host}"
+    """The URL of this vendor, as its caller knows it, also through a proxy that ends TLS and says so."""
+    return f"{request.headers.get('X-Forwarded-Proto', request.scheme)}://{request.host}"
+
+
+_USUAL_PAGE = 20
 
 
 def page(request: web.Request, rows: Sequence[Any], largest: int) -> tuple[list[Any], str | None]:
     """A page, and the token of the next one. Tokens count from the end, so that new rows move nothing."""
+    token = request.query.get("starting_token", "")
     try:
-        size = int(request.query.get("page_size", largest))
-        left = int(request.query.get("starting_token") or len(rows))
+        size = int(request.query.get("page_size", _USUAL_PAGE))
+        left = len(rows) if token in {"", "null"} else int(token)
     except ValueError:
         raise invalid("page_size and starting_token") from None
     if not 1 <= size <= largest:

@@ -1,5 +1,6 @@
 """Create a task; look at it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +16,12 @@ from closet_devstack.sandbox.perfect.results import results
 from closet_devstack.sandbox.perfect.tasks import Task
 from closet_devstack.sandbox.perfect.world import World
 
+_UNKNOWN: Mapping[str, tuple[int, str | None, str | None]] = {
+    "plain": (400, None, "Invalid task ID"),
+    "coded": (400, "InvalidTaskId", None),
+    "not_found": (404, None, None),
+}
+
 
 def add_routes(app: web.Application, world: World, engine: Engine) -> None:
     for feature in FEATURES:
@@ -29,7 +36,7 @@ def new_task(world: World, feature: Feature, order: Order, occasion: Occasion) -
     Raises:
         Refused: they do not.
     """
-    if world.accounts.of(occasion.key).balance < order.units:
+    if world.available_units(occasion.key) < order.units:
         raise Refused(400, "CreditInsufficiency")
     ids = [reference.file_id for reference in order.references if reference.file_id]
     if any(world.uploads.find(file_id, world.now(), occasion.key) is None for file_id in ids):
@@ -39,7 +46,7 @@ def new_task(world: World, feature: Feature, order: Order, occasion: Occasion) -
 
 def _create(world: World, engine: Engine, feature: Feature) -> Call:
     async def create(request: web.Request, occasion: Occasion) -> web.Response:
-        task = new_task(world, feature, feature.read(await body(request)), occasion)
+        task = new_task(world, feature, feature.understand(await body(request)), occasion)
         engine.begin(task)
         return answer({"status": 200, "data": {"task_id": task.told_id}})
 
@@ -50,7 +57,9 @@ def _look(world: World, feature: Feature) -> Call:
     async def look(request: web.Request, occasion: Occasion) -> web.Response:
         task = world.find(request.match_info["task_id"], occasion.key, feature)
         if task is None:
-            raise Refused(400, "InvalidTaskId")
+            raise Refused(*_UNKNOWN[world.settings.unknown_task])
+        if task.times_out:
+            raise Refused(500, "TaskTimeout", "Task timeout")
         task.looks += 1
         return answer({"status": 200, "data": _described(world, task, base(request))})
 

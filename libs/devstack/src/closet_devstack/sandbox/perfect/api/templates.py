@@ -27,7 +27,7 @@ async def _list(request: web.Request, _occasion: Occasion) -> web.Response:
         raise Refused(400, "OperationNotSupport", "The feature has no templates")
     shown, token = page(request, feature.templates, _LARGEST_PAGE)
     templates = [_described(feature, template, base(request)) for template in shown]
-    return answer({"data": {"templates": templates, "next_token": token}})
+    return answer({"status": 200, "data": {"templates": templates, "next_token": token}})
 
 
 def _described(feature: Feature, template: Template, base_url: str) -> dict[str, Any]:

@@ -3,43 +3,53 @@
 import io
 import zipfile
 from collections.abc import Sequence
-from statistics import fmean
 from typing import Any
 
 import orjson
 
-from closet_devstack.sandbox.perfect.features.concerns import Finding
+from closet_devstack.sandbox.perfect.features.concerns import Finding, overall
 
 _LONG_AGO = (2026, 1, 1, 0, 0, 0)  # the same bytes for the same findings
-_YOUNGEST = 18
+_FOLDER = "skinanalysisResult"
 
 
 def archive(findings: Sequence[Finding]) -> bytes:
-    """`score_info.json`, and a mask for each concern."""
+    """A folder with `score_info.json`, and a mask for each finding that has one."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as file:
         _write(file, "score_info.json", orjson.dumps(_score_info(findings)))
         for finding in findings:
-            _write(file, _mask_name(finding), finding.mask)
+            if finding.mask:
+                _write(file, _mask_name(finding), finding.mask)
     return out.getvalue()
 
 
 def _score_info(findings: Sequence[Finding]) -> dict[str, Any]:
-    scores: dict[str, Any] = {
-        finding.concern: {
-            "raw_score": finding.raw_score,
-            "ui_score": finding.ui_score,
-            "output_mask_name": _mask_name(finding),
-        }
-        for finding in findings
+    """Each concern by its name, flat or by region, and what is said about the whole."""
+    info: dict[str, Any] = {}
+    for finding in findings:
+        if finding.region is None:
+            info[finding.concern] = _told(finding)
+        else:
+            info.setdefault(finding.concern, {})[finding.region] = _told(finding)
+    whole = overall(findings)
+    return {**info, "all": {"score": whole.score}, "skin_age": whole.skin_age}
+
+
+def _told(finding: Finding) -> dict[str, Any]:
+    if finding.word is not None:
+        return {"skin_type": finding.word}
+    return {
+        "raw_score": finding.raw_score,
+        "ui_score": finding.ui_score,
+        "output_mask_name": _mask_name(finding),
     }
-    overall = fmean(finding.raw_score for finding in findings)
-    return {**scores, "all": {"score": round(overall, 3)}, "skin_age": _YOUNGEST + round((100 - overall) / 2)}
 
 
 def _mask_name(finding: Finding) -> str:
-    return f"{finding.concern}_output.png"
+    region = {None: "", "whole": "_all"}.get(finding.region, f"_{finding.region}")
+    return f"{finding.concern}_output{region}.png"
 
 
 def _write(file: zipfile.ZipFile, name: str, data: bytes) -> None:
-    file.writestr(zipfile.ZipInfo(name, _LONG_AGO), data)
+    file.writestr(zipfile.ZipInfo(f"{_FOLDER}/{name}", _LONG_AGO), data)

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from closet_devstack.sandbox.perfect.errors import Refused
+
 JsonObject = Mapping[str, Any]
+
+# The first version of the API wanted a number with each call; clients of both versions go on sending it.
+_OF_THE_FIRST_API = frozenset({"request_id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +80,33 @@ class Template:
 class Feature:
     """A kind of task.
 
-    `read` understands the body of a create call, and raises Refused. `paint` makes the result from the inputs' bytes,
-    in a thread, and raises EngineError. `thumb` draws a template.
+    `parameters` are the names that the body of a create call may have; `read` understands it, and raises Refused.
+    `paint` makes the result from the inputs' bytes, in a thread, and raises EngineError. `thumb` draws a template.
     """
 
     name: str
     path: str
     skus: tuple[Sku, ...]
+    parameters: frozenset[str]
     read: Callable[[JsonObject], Order]
     paint: Callable[[Sequence[bytes], JsonObject], Made]
     templates: tuple[Template, ...] = ()
     thumb: Callable[[Template], bytes] = lambda _template: b""
     is_analysis: bool = False
     """It tells about a picture instead of making one."""
+
+    @property
+    def file_path(self) -> str | None:
+        """Its own, older path for announcing files, beside the one for all; None if it takes none."""
+        takes_files = any(parameter.endswith(("_file_id", "_file_ids")) for parameter in self.parameters)
+        return self.path.replace("/task/", "/file/") if takes_files else None
+
+    def understand(self, body: JsonObject) -> Order:
+        """Read the body of a create call.
+
+        Raises:
+            Refused: a parameter is unknown, or has a value that the vendor does not take.
+        """
+        if unknown := body.keys() - self.parameters - _OF_THE_FIRST_API:
+            raise Refused(400, "BadRequest", f"Unexpected request parameter: {', '.join(sorted(unknown))}")
+        return self.read(body)

@@ -7,7 +7,7 @@ from PIL import Image, ImageStat
 from closet_devstack.sandbox.perfect.errors import invalid
 from closet_devstack.sandbox.perfect.features.feature import Feature, File, JsonObject, Made, Order, Reference, Sku
 from closet_devstack.sandbox.perfect.features.haircuts import HEAD, TEMPLATES, Colour, draw_hair, thumb
-from closet_devstack.sandbox.perfect.features.reading import choice, optional_picture, picture
+from closet_devstack.sandbox.perfect.features.reading import choice, file_parameters, optional_picture, picture
 from closet_devstack.sandbox.perfect.pictures.inputs import Limits, open_input, require_person
 from closet_devstack.sandbox.perfect.pictures.marks import jpeg, mark
 
@@ -58,4 +58,13 @@ def _colour_on_top(image: Image.Image) -> Colour:
     return round(red), round(green), round(blue)
 
 
-HAIR = Feature("hair-transfer", "/s2s/v2.1/task/hair-transfer", (_SKU,), _read, _paint, TEMPLATES, thumb)
+HAIR = Feature(
+    "hair-transfer",
+    "/s2s/v2.1/task/hair-transfer",
+    (_SKU,),
+    file_parameters("src", "ref") | {"template_id", "hair_color"},
+    _read,
+    _paint,
+    TEMPLATES,
+    thumb,
+)

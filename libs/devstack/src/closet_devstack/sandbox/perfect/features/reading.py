@@ -13,6 +13,12 @@ _SIZE = re.compile(r"(\d{1,5})\*(\d{1,5})")
 Role = Literal["src", "ref", "msk"]
 
 
+def file_parameters(*roles: Role, many: bool = False) -> frozenset[str]:
+    """The names under which a body may refer to the pictures of these roles."""
+    plural = "s" if many else ""
+    return frozenset(f"{role}_file_{way}{plural}" for role in roles for way in ("url", "id"))
+
+
 def picture(body: JsonObject, role: Role) -> Reference:
     """The one picture in `<role>_file_url` or `<role>_file_id`."""
     found = optional_picture(body, role)

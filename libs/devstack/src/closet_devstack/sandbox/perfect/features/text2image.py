@@ -36,4 +36,6 @@ def _paint(_inputs: Sequence[bytes], options: JsonObject) -> Made:
     return Made((File(jpeg(image)),))
 
 
-TEXT2IMAGE = Feature("text-to-image", "/s2s/v2.0/task/text-to-image/youcam", (_SKU,), _read, _paint)
+_PARAMETERS = frozenset({"model", "prompt", "negative_prompt", "size", "prompt_extend"})
+
+TEXT2IMAGE = Feature("text-to-image", "/s2s/v2.0/task/text-to-image/youcam", (_SKU,), _PARAMETERS, _read, _paint)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageOps
 
 from closet_devstack.sandbox.perfect.features.feature import Feature, File, JsonObject, Made, Order, Sku
-from closet_devstack.sandbox.perfect.features.reading import choice, flag, picture
+from closet_devstack.sandbox.perfect.features.reading import choice, file_parameters, flag, picture
 from closet_devstack.sandbox.perfect.pictures.inputs import open_input, require_person
 from closet_devstack.sandbox.perfect.pictures.marks import jpeg, mark
 
@@ -26,7 +26,11 @@ _PLACES = {
 def _read(body: JsonObject, categories: frozenset[str]) -> Order:
     references = (picture(body, "src"), picture(body, "ref"))
     category = choice(body, "garment_category", categories)
-    options = {"category": category, "change_shoes": flag(body, "change_shoes", default=True)}
+    options = {
+        "category": category,
+        "change_shoes": flag(body, "change_shoes", default=True),
+        "filter_multi_person": choice(body, "filter_multi_person", ("off", "normal", "strict"), default="off"),
+    }
     return Order(references, options, _SKU.units)
 
 
@@ -57,12 +61,19 @@ def _without_background(garment: Image.Image) -> Image.Image:
     return garment.crop(garment.getchannel("A").getbbox() or (0, 0, *garment.size))
 
 
-def _generation(name: str, categories: frozenset[str]) -> Feature:
-    return Feature(name, f"/s2s/v2.0/task/{name}", (_SKU,), lambda body: _read(body, categories), _paint)
+def _generation(name: str, categories: frozenset[str], *more: str) -> Feature:
+    return Feature(
+        name,
+        f"/s2s/v2.0/task/{name}",
+        (_SKU,),
+        file_parameters("src", "ref") | {"garment_category", "change_shoes", *more},
+        lambda body: _read(body, categories),
+        _paint,
+    )
 
 
 TRYON = (
-    _generation("cloth-v4", _CATEGORIES_V4),
+    _generation("cloth-v4", _CATEGORIES_V4, "filter_multi_person"),
     _generation("cloth-v3", _CATEGORIES),
     _generation("cloth", _CATEGORIES),
 )

@@ -21,10 +21,10 @@ _UNREADABLE: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an engine takes: kinds of files, and pixels on the sides."""
+    """What an engine takes: kinds of files, and pixels on the sides; `longest` None: it scales by itself."""
 
     kinds: tuple[str, ...] = ("JPEG", "PNG")
-    longest: int = 4096
+    longest: int | None = 4096
     long_at_least: int = 512
     short_at_least: int = 384
 
@@ -51,7 +51,7 @@ def open_input(data: bytes, role: str = "src", limits: Limits = USUAL) -> Image.
 
 
 def _check_size(size: tuple[int, int], limits: Limits) -> None:
-    if max(size) > limits.longest:
+    if limits.longest is not None and max(size) > limits.longest:
         raise EngineError("error_exceed_max_image_size")
     if max(size) < limits.long_at_least or min(size) < limits.short_at_least:
         raise EngineError("error_below_min_image_size")

@@ -36,11 +36,12 @@ def with_metadata(picture: bytes) -> bytes:
     return out.getvalue()
 
 
-def fixed() -> bytes:
+def fixed(size: tuple[int, int] = (384, 512)) -> bytes:
     """A small result that needs no inputs."""
-    image = Image.new("RGBA", (384, 512), (190, 205, 220, 255))
+    image = Image.new("RGBA", size, (190, 205, 220, 255))
     draw = ImageDraw.Draw(image)
-    draw.ellipse((142, 60, 242, 180), (225, 190, 165, 255))
-    draw.rounded_rectangle((92, 190, 292, 420), 40, (120, 60, 90, 255))
+    width, height = size
+    draw.ellipse((width * 0.37, height * 0.12, width * 0.63, height * 0.35), (225, 190, 165, 255))
+    draw.rounded_rectangle((width * 0.24, height * 0.37, width * 0.76, height * 0.82), 40, (120, 60, 90, 255))
     mark(image)
     return jpeg(image)
