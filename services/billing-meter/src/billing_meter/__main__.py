@@ -5,9 +5,11 @@ import sys
 from closet_chassis.lifecycle import run
 from closet_contracts.nouns import Service
 
-from billing_meter.admin import main
+from billing_meter import admin, recovery
 from billing_meter.app import build
 from billing_meter.settings import Settings
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]) if sys.argv[1:] else run(Service.BILLING_METER, Settings, build))
+    if sys.argv[1:2] == ["recover"]:
+        sys.exit(recovery.main(sys.argv[2:]))
+    sys.exit(admin.main(sys.argv[1:]) if sys.argv[1:] else run(Service.BILLING_METER, Settings, build))

@@ -4,7 +4,8 @@ from functools import partial
 
 import aiohttp
 from closet_chassis.lifecycle import Process
-from closet_chassis.postgres import migrate, open_pool, pool_check
+from closet_chassis.postgres import open_pool, pool_check, prepare
+from closet_chassis.proxies import proxy_for
 from closet_chassis.worker import Wake, work_loop
 from closet_contracts.nouns import Service
 from closet_messaging.bus import Bus, open_bus
@@ -25,7 +26,7 @@ from billing_meter.worker.actions import Desk
 async def build(process: Process[Settings]) -> None:
     """Wire everything; it is taken apart in reverse order."""
     settings = process.settings
-    await migrate(settings.database_url, "closet_messaging", "billing_meter", apply=settings.migrate)
+    await prepare(settings, "closet_messaging", "billing_meter")
     pool = await process.stack.enter_async_context(open_pool(settings))
     process.readiness.add("database", pool_check(pool))
     stripe = await _open_stripe(process) if settings.stripe_key else None
@@ -46,7 +47,9 @@ async def build(process: Process[Settings]) -> None:
 
 async def _open_stripe(process: Process[Settings]) -> Stripe:
     settings = process.settings
-    session = await process.stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
+    session = await process.stack.enter_async_context(
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), proxy=proxy_for(settings.stripe_base))
+    )
     meter = settings.stripe_meter_id, settings.stripe_meter_event
     return Stripe(session, settings.stripe_key, settings.stripe_base, meter)
 

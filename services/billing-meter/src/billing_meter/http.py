@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 from aiohttp import web
-from closet_chassis.http import reply
+from closet_chassis.http import read_body, reply
 from closet_chassis.problems import Problem
 from closet_messaging.unit import Begin
 from prometheus_client import Counter
@@ -27,7 +27,7 @@ def add_routes(app: web.Application, mailbox: Mailbox, begin: Begin, kept: Calla
     async def receive(request: web.Request) -> web.Response:
         if request.content_type != "application/json":
             raise Problem(415, "unsupported_media_type", "A webhook of Stripe's is application/json.")
-        event = _opened(mailbox, await _body(request), request.headers.get("Stripe-Signature", ""))
+        event = _opened(mailbox, await read_body(request, MAX_BYTES), request.headers.get("Stripe-Signature", ""))
         async with begin() as tx:
             is_new = await keep_event(tx, event)
             tx.after_commit(kept)
@@ -35,15 +35,6 @@ def add_routes(app: web.Application, mailbox: Mailbox, begin: Begin, kept: Calla
         return reply({"received": True})
 
     app.router.add_post(PATH, receive)
-
-
-async def _body(request: web.Request) -> bytes:
-    if (request.content_length or 0) > MAX_BYTES:
-        raise Problem(413, "body_too_large", "A webhook of Stripe's is much smaller.")
-    raw = await request.read()
-    if len(raw) > MAX_BYTES:
-        raise Problem(413, "body_too_large", "A webhook of Stripe's is much smaller.")
-    return raw
 
 
 def _opened(mailbox: Mailbox, raw: bytes, signature: str) -> StripeEvent:

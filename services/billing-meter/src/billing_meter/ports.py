@@ -22,11 +22,14 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StripeEvent:
-    """Which event, of what type, and the object it is about, which is looked up anew; `content` is the copy kept."""
+    """Which event, of what type, and the object it is about, which is looked up anew; `content` is the copy kept.
+
+    Some objects have no id: a preview of an invoice, a balance.
+    """
 
     event_id: str
     type: str
-    object_id: str
+    object_id: str | None
     content: Mapping[str, Any]
 
 
@@ -73,9 +76,9 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class MoneyBack:
-    """Money of a payment that its payer has back, or wants back: so much of it, in all. It may be a top-up's."""
+    """How much of a charge, in all, its payer has back or disputes as it stands now. It may be a top-up's."""
 
-    cause: str
+    charge_id: str
     payment_id: str | None
     topup_id: str | None
     amount: int

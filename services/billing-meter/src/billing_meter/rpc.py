@@ -70,8 +70,11 @@ async def read_ledger(pool: Pool, request: ReadLedger) -> LedgerPage:
 
 async def read_statement(pool: Pool, request: ReadStatement) -> Statement:
     """A wallet's statement as its owner gets it."""
-    async with pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
-        statement = await statements.read_statement(conn, request)
+    try:
+        async with pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+            statement = await statements.read_statement(conn, request)
+    except statements.InvalidCursor:
+        raise RpcFailed("invalid_cursor", "This cursor is not one that was given out here.") from None
     if statement is None:
         raise RpcFailed("unknown_account", f"there is no wallet {request.account_id}")
     return statement

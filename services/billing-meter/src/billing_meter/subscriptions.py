@@ -19,7 +19,7 @@ def subscriptions(settings: Settings, books: PriceBooks) -> Mapping[type[EventDa
         JobAccepted: partial(holds.hold_credits, books, settings.hold_ttl),
         JobCompleted: partial(holds.capture_credits, metered=bool(settings.stripe_key)),
         JobFailed: holds.release_credits,
-        JobCancelled: holds.release_credits,
+        JobCancelled: partial(holds.settle_cancelled, metered=bool(settings.stripe_key)),
         JobExpired: holds.release_credits,
         RenderSucceeded: holds.keep_render,
         RenderFailed: holds.keep_render,

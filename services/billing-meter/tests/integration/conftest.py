@@ -36,6 +36,7 @@ from closet_contracts.envelope import Event, EventData, new_event
 from closet_contracts.generation import Input
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobExpired, JobFailed
+from closet_contracts.nouns import Service
 from closet_contracts.work import Role, Size, TryOn, Work
 from closet_devstack.sandbox.stripe.remote import Remote
 from closet_devstack.servers.stripe import StripeServer
@@ -55,7 +56,7 @@ class Job:
 
     tenant: str = "acme"
     credits: int = 5
-    book: str = "2026-01"
+    book: str = "2026-11"
     size: Size | None = None
     work: Work | None = None
     quote_id: str | None = None
@@ -89,6 +90,11 @@ class Job:
             )
         )
 
+    def cancelled(self, credits: int) -> Event[Any]:
+        """Given up when so much of it had been begun."""
+        told: dict[str, Any] = {"code": "cancelled", "message": "A sentence.", "attempts": 1}
+        return self._event(JobCancelled(job_id=self.job_id, user_id="u-1", version=6, credits=credits, **told))
+
     def ended(self, kind: type[JobFailed | JobCancelled | JobExpired] = JobFailed) -> Event[Any]:
         return self._event(
             kind(job_id=self.job_id, user_id="u-1", version=6, code="some_code", message="A sentence.", attempts=1)
@@ -100,18 +106,21 @@ class Job:
 
 @dataclass
 class Counter:
-    """Handles events as the consumer would, and keeps what is emitted."""
+    """Handles events as the consumer would, and keeps what is emitted; `owner` is for who may do anything."""
 
     pool: Pool
+    owner: Pool
     books: PriceBooks = field(default_factory=PriceBooks)
     told: list[Event[Any]] = field(default_factory=list)
+
+    service = Service.BILLING_METER
 
     def offer(self, rows: Sequence[OutboxRow]) -> None:
         self.told += [decode(row.payload) for row in rows]
 
     async def take(self, *events: Event[Any]) -> None:
         """All in one transaction, as a batch."""
-        await handle(self.pool, self, subscriptions(settings("", ""), self.books), events)
+        await handle(self.pool, self, subscriptions(settings("", "", ""), self.books), events)
 
     async def grant(self, credits: int, tenant: str = "acme", receipt: str | None = None) -> str:
         async with transaction(self.pool, self) as tx:
@@ -145,10 +154,14 @@ class Counter:
         )
 
 
-def settings(database_url: str, nats_url: str) -> Settings:
+def settings(database_url: str, owner_url: str, nats_url: str) -> Settings:
     """With a key of Stripe's, so that what is captured is metered for those tenants that are."""
     return Settings(
-        database_url=database_url, nats_url=nats_url, stripe_key="sk_test_nobodys", stripe_base="http://127.0.0.1:9"
+        database_url=database_url,
+        migrations_url=owner_url,
+        nats_url=nats_url,
+        stripe_key="sk_test_nobodys",
+        stripe_base="http://127.0.0.1:9",
     )
 
 
@@ -170,8 +183,16 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-def counter(pool: Pool) -> Counter:
-    return Counter(pool)
+async def owner(owner_url: str) -> AsyncIterator[Pool]:
+    """The database for its owner: the service's own role cannot write the ledger but by its functions."""
+    pool = await create_pool(owner_url, 2)
+    yield pool
+    await close_pool(pool)
+
+
+@pytest.fixture
+def counter(pool: Pool, owner: Pool) -> Counter:
+    return Counter(pool, owner)
 
 
 @pytest.fixture
@@ -181,7 +202,7 @@ def new_counter() -> type[Counter]:
 
 @pytest.fixture
 async def replica(
-    database_url: str, nats_url: Callable[[str], str]
+    database_url: str, owner_url: str, nats_url: Callable[[str], str]
 ) -> AsyncIterator[Callable[[], Awaitable[Process[Settings]]]]:
     """Starts the service as its process does; twice for two replicas."""
     async with AsyncExitStack() as stacks:
@@ -190,7 +211,7 @@ async def replica(
             stack = await stacks.enter_async_context(AsyncExitStack())
             stopping = asyncio.Event()
             background = Background(stack, stopping.set)
-            values = settings(database_url, nats_url("billing-meter"))
+            values = settings(database_url, owner_url, nats_url("billing-meter"))
             process = Process(values, stack, Readiness(), background, web.Application(), stopping)
             await build(process)
             return process

@@ -20,11 +20,15 @@ Grant = Callable[..., Any]
 
 
 @pytest.fixture
-def grant(database_url: str, nats_url: Callable[[str], str]) -> Grant:
+def grant(database_url: str, owner_url: str, nats_url: Callable[[str], str]) -> Grant:
     """Runs the operator's verb as a process of its own; returns its exit code and what it printed."""
 
     async def run(*arguments: str) -> tuple[int | None, dict[str, Any]]:
-        env = os.environ | {"CLOSET_DATABASE_URL": database_url, "CLOSET_NATS_URL": nats_url("billing-meter")}
+        env = os.environ | {
+            "CLOSET_DATABASE_URL": database_url,
+            "CLOSET_MIGRATIONS_URL": owner_url,
+            "CLOSET_NATS_URL": nats_url("billing-meter"),
+        }
         command = [sys.executable, "-m", "billing_meter", "grant", *arguments]
         process = await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.PIPE)
         printed, _ = await process.communicate()
@@ -73,21 +77,23 @@ async def test_the_price_book_is_told_at_the_start(replica: Any, world: Any) -> 
         "edit": 4,
         "batch": 2,
         "hairstyle": 5,
-        "skin-analysis": 4,
+        "skin-analysis": 18,
     }
+    assert set(book.book.tiers) == {"skin-analysis"}
 
 
 async def test_prices_to_come_are_told_before_their_time_and_those_past_no_more(counter: Any) -> None:
     await counter.pool.execute(
         """
         INSERT INTO price_books (version, effective_from, book)
-        SELECT new, since, book || jsonb_build_object('version', new) FROM price_books, (VALUES
+        SELECT new, since, book || jsonb_build_object('version', new)
+        FROM (SELECT book FROM price_books LIMIT 1) AS one, (VALUES
             ('past', timestamptz '2025-01-01T00:00:00Z'), ('next', now() + interval '1 day')) AS t (new, since)
         """
     )
     async with transaction(counter.pool, counter) as tx:
         await publish_prices(tx)
-    assert [event.data.book.version for event in counter.told] == ["2026-01", "next"]
+    assert [event.data.book.version for event in counter.told] == ["2026-11", "next"]
     assert counter.told[0].data.effective_from < counter.told[1].data.effective_from
 
 
@@ -129,7 +135,7 @@ async def test_quotes_say_the_price_and_whether_it_is_covered(replica: Any, worl
     await replica()
     await counter.grant(7)
     quote = await rpc.ask(world.nc, _quote(Chargeable(kind="tryon")))
-    assert quote.price == Price(credits=5, usd_cents=50, book_version="2026-01")
+    assert quote.price == Price(credits=5, usd_cents=50, book_version="2026-11")
     assert (quote.balance, quote.sufficient, quote.description) == (7, True, "tryon: 5 credits ($0.50)")
     large = await rpc.ask(world.nc, _quote(Chargeable(kind="tryon", pixels=2048 * 2048)))
     assert (large.price.credits, large.sufficient) == (8, False)

@@ -24,12 +24,12 @@ async def paid(counter: Any, new_job: Any) -> Any:
 async def test_the_books_are_append_only(counter: Any, table: str, change: str) -> None:
     column = {"transactions": "kind", "entries": "amount", "price_books": "version"}[table]
     with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
-        await counter.pool.execute(change.format(table, column, column))
+        await counter.owner.execute(change.format(table, column, column))
     assert await counter.stands() == (195, 0)
 
 
 async def transact(counter: Any, *amounts: tuple[str, int]) -> None:
-    async with counter.pool.acquire() as conn, conn.transaction():
+    async with counter.owner.acquire() as conn, conn.transaction():
         transaction = await conn.fetchval(
             "INSERT INTO transactions (kind, cause) VALUES ('grant', 'by hand') RETURNING transaction_id"
         )
@@ -51,7 +51,7 @@ async def test_a_transaction_that_does_not_sum_to_zero_is_refused(counter: Any, 
 @pytest.mark.usefixtures("paid")
 async def test_an_entry_added_later_is_refused(counter: Any) -> None:
     with pytest.raises(asyncpg.CheckViolationError, match="sum to zero"):
-        await counter.pool.execute(
+        await counter.owner.execute(
             """INSERT INTO entries (transaction_id, account_id, amount)
             SELECT transaction_id, 'revenue', 1 FROM transactions WHERE kind = 'hold'"""
         )
@@ -60,19 +60,19 @@ async def test_an_entry_added_later_is_refused(counter: Any) -> None:
 async def test_a_cause_is_booked_once_per_kind_and_settled_one_way(counter: Any, paid: Any) -> None:
     for kind in ("hold", "capture", "release"):
         with pytest.raises(asyncpg.UniqueViolationError):
-            await counter.pool.execute("INSERT INTO transactions (kind, cause) VALUES ($1, $2)", kind, paid.job_id)
+            await counter.owner.execute("INSERT INTO transactions (kind, cause) VALUES ($1, $2)", kind, paid.job_id)
 
 
 @pytest.mark.usefixtures("paid")
 @pytest.mark.parametrize(("balance", "held"), [(195, 196), (195, -1), (-1, 0), (-1, -1)])
 async def test_no_balance_goes_below_zero(counter: Any, balance: int, held: int) -> None:
     with pytest.raises(asyncpg.CheckViolationError):
-        await counter.pool.execute("UPDATE balances SET balance = $1, held = $2", balance, held)
+        await counter.owner.execute("UPDATE balances SET balance = $1, held = $2", balance, held)
 
 
 @pytest.mark.usefixtures("paid")
 async def test_a_projection_gone_astray_shows(counter: Any) -> None:
-    await counter.pool.execute("UPDATE balances SET balance = balance + 1")
+    await counter.owner.execute("UPDATE balances SET balance = balance + 1")
     astray = await counter.pool.fetch("SELECT account_id, balance, entries_balance FROM balances_astray")
     assert [tuple(row) for row in astray] == [("tenant:acme", 196, 195)]
 

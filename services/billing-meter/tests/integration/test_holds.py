@@ -40,6 +40,26 @@ async def test_a_job_that_ends_without_a_picture_costs_nothing(counter: Any, new
     assert (released.credits, released.reason) == (5, "some_code")
 
 
+async def test_of_a_cancelled_job_what_was_begun_is_paid_and_the_rest_given_back(counter: Any, new_job: Any) -> None:
+    job = new_job()
+    await counter.grant(200)
+    await counter.take(job.accepted())
+    await counter.take(job.cancelled(3), job.cancelled(3))
+    assert await counter.stands() == (197, 0)
+    assert counter.said(job) == ["held", "captured"]
+    assert next(event.data.credits for event in counter.told if event.type == "closet.credit.captured.v1") == 3
+
+
+async def test_a_cancelled_job_of_which_something_was_begun_waits_for_its_hold(counter: Any, new_job: Any) -> None:
+    job = new_job()
+    await counter.grant(200)
+    cancelled = job.cancelled(5)
+    with pytest.raises(HoldMissing):
+        await counter.take(cancelled)
+    await counter.take(job.accepted(), cancelled)
+    assert await counter.stands() == (195, 0)
+
+
 async def test_a_batch_tells_only_the_last_balance_of_an_account(counter: Any, new_job: Any) -> None:
     jobs = [new_job() for _ in range(10)]
     await counter.grant(100)

@@ -226,7 +226,7 @@ class Books(RuleBasedStateMachine):
         self.model.given = self.running = 0
 
     def _sweep(self, due: str) -> None:
-        self.run(self.counter.pool.execute(due, self.tenant))
+        self.run(self.counter.owner.execute(due, self.tenant))
         self.run(sweep(partial(transaction, self.counter.pool, self.counter)))
 
     @invariant()
@@ -246,10 +246,12 @@ class Books(RuleBasedStateMachine):
         assert self.run(self.counter.pool.fetchval("SELECT rebuild_balances()")) == 0
 
 
-def test_the_books_say_what_a_simple_model_says(database_url: str, new_job: Any, new_counter: Any) -> None:
+def test_the_books_say_what_a_simple_model_says(
+    database_url: str, owner_url: str, new_job: Any, new_counter: Any
+) -> None:
     with asyncio.Runner() as runner:
-        pool = runner.run(create_pool(database_url, 4))
-        Books.counter, Books.runner, Books.make_job = new_counter(pool), runner, staticmethod(new_job)
+        pool, owner = runner.run(create_pool(database_url, 4)), runner.run(create_pool(owner_url, 1))
+        Books.counter, Books.runner, Books.make_job = new_counter(pool, owner), runner, staticmethod(new_job)
         try:
             run_state_machine_as_test(
                 Books,
@@ -258,4 +260,5 @@ def test_the_books_say_what_a_simple_model_says(database_url: str, new_job: Any,
                 ),
             )
         finally:
-            runner.run(close_pool(pool))
+            for one in (pool, owner):
+                runner.run(close_pool(one))

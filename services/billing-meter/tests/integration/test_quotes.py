@@ -8,7 +8,7 @@ import pytest
 from billing_meter.rpc import quote_price
 from closet_contracts.credit import CreditCaptured, CreditDenied, CreditHeld
 from closet_contracts.rpc import QuotePrice
-from closet_contracts.work import WORK, Work
+from closet_contracts.work import WORK, Concern, Work
 
 HOUR = timedelta(hours=1)
 SIZES = [None, {"width": 1024, "height": 1024}, {"width": 1024, "height": 1025}, {"width": 4096, "height": 4096}]
@@ -26,8 +26,9 @@ def everything() -> Iterator[dict[str, Any]]:
     for variants in range(1, 9):
         yield from sized(kind="text2img", prompt="a red coat", variants=variants)
     yield from ({"kind": "hairstyle"}, {"kind": "hairstyle", "templateId": "t-1"})
-    for hd in (False, True):
-        yield {"kind": "skin-analysis", "actions": ["acne", "pore"], "hd": hd}
+    for count in range(1, len(Concern) + 1):
+        for hd in (False, True):
+            yield {"kind": "skin-analysis", "actions": list(Concern)[:count], "hd": hd}
     for count in (1, 2, 3, 50):
         for each in (*sized(kind="tryon"), *sized(kind="text2img", prompt="a red coat"), {"kind": "hairstyle"}):
             yield {"kind": "batch", "items": [each] * count}
@@ -40,7 +41,7 @@ async def quoted(counter: Any, work: Work, user: str = "u-1", ttl: timedelta = H
 
 async def test_the_quote_is_what_is_held_and_charged_over_the_whole_table(counter: Any, new_job: Any) -> None:
     works = [WORK.validate_python(one) for one in everything()]
-    assert len(works) > 75
+    assert len(works) > 105
     await counter.grant(100_000)
     jobs, due = [], 0
     for number, work in enumerate(works):
@@ -56,12 +57,34 @@ async def test_the_quote_is_what_is_held_and_charged_over_the_whole_table(counte
     assert await counter.stands() == (100_000 - due, 0)
 
 
+@pytest.mark.parametrize(
+    ("hd", "tiers"), [(False, [18, 24, 28, 32]), (True, [24, 32, 40, 44])], ids=["standard", "high resolution"]
+)
+async def test_skin_analysis_is_sold_by_how_much_of_it_is_asked_for(counter: Any, hd: bool, tiers: list[int]) -> None:
+    costs = []
+    for count in range(1, len(Concern) + 1):
+        work = WORK.validate_python({"kind": "skin-analysis", "actions": list(Concern)[:count], "hd": hd})
+        costs.append(await quoted(counter, work))
+    assert [cost.price.credits for cost in costs] == [credits for credits in tiers for _ in range(4)]
+    assert (
+        costs[4].description == f"skin-analysis ({'hd' if hd else 'sd'}, 5): {tiers[1]} credits (${tiers[1] / 10:.2f})"
+    )
+
+
+async def test_a_job_that_was_sold_by_the_older_book_costs_what_it_says(counter: Any, new_job: Any) -> None:
+    await counter.grant(200)
+    work = WORK.validate_python({"kind": "skin-analysis", "actions": list(Concern)[:5]})
+    job = new_job(work=work, credits=4, book="2026-01")
+    await counter.take(job.accepted())
+    assert counter.said(job) == ["held"]
+
+
 async def test_a_quote_holds_though_the_book_has_changed(counter: Any, new_job: Any) -> None:
     await counter.grant(200)
     quote = await quoted(counter, WORK.validate_python({"kind": "tryon"}))
     await counter.pool.execute(
         """INSERT INTO price_books SELECT 'dearer', now(), book || '{"version": "dearer", "credits": {"tryon": 50}}'
-        FROM price_books"""
+        FROM price_books LIMIT 1"""
     )
     assert (await quoted(counter, WORK.validate_python({"kind": "tryon"}))).price.credits == 50
     job = new_job(quote_id=quote.quote_id)
@@ -103,7 +126,7 @@ async def test_a_quote_does_not_make_a_job_cheaper_than_it_says(counter: Any, ne
 async def test_a_tenant_is_quoted_its_own_price(counter: Any, new_job: Any) -> None:
     await counter.pool.execute(
         """INSERT INTO price_books SELECT 'own', now(),
-            book || '{"version": "own", "overrides": {"acme": {"tryon": 4}}}' FROM price_books"""
+            book || '{"version": "own", "overrides": {"acme": {"tryon": 4}}}' FROM price_books LIMIT 1"""
     )
     await counter.grant(200)
     quote = await quoted(counter, WORK.validate_python({"kind": "tryon"}))

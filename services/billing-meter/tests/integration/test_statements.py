@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from billing_meter.rpc import read_statement
+from billing_meter.store.prices import add_book
+from closet_contracts.credit import PriceBook
 from closet_contracts.render import RenderFailed, RenderSucceeded, ResultFile
-from closet_contracts.rpc import ReadStatement, Statement, StatementLine
+from closet_contracts.rpc import ReadStatement, Statement
 from closet_messaging.rpc import RpcFailed
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -51,20 +53,41 @@ async def test_each_charge_leads_to_its_job_its_render_and_its_trace(counter: An
     assert (later.opening, later.closing, [line.job_id for line in later.lines]) == (195, 190, [second.job_id])
 
 
-async def test_pages_make_the_whole(counter: Any) -> None:
+async def test_pages_of_one_make_the_whole_in_the_order_in_which_it_was_booked(counter: Any) -> None:
+    """Transactions 1 to 101: as text, 10 would come before 9, and 100 before 99."""
     now = datetime.now(UTC)
-    for _ in range(5):
+    for _ in range(101):
         await counter.grant(10)
     whole = await statement(counter, now - HOUR, now + HOUR)
-    lines: list[StatementLine] = []
-    after: str | None = None
-    while True:
-        page = await statement(counter, now - HOUR, now + HOUR, after=after, limit=2)
-        lines += page.lines
-        if (after := page.next_after) is None:
-            break
+    pages: list[Statement] = [await statement(counter, now - HOUR, now + HOUR, limit=1)]
+    while pages[-1].next_after is not None:
+        pages.append(await statement(counter, now - HOUR, now + HOUR, after=pages[-1].next_after, limit=1))
+    lines = [line for page in pages for line in page.lines]
     assert tuple(lines) == whole.lines
-    assert [line.balance_after for line in lines] == [10, 20, 30, 40, 50]
+    assert [int(line.transaction_id) for line in lines] == list(range(1, 102))
+    assert [line.balance_after for line in lines] == list(range(10, 1020, 10))
+    assert whole.opening + sum(line.amount for line in lines) == whole.closing == 1010
+    assert len(pages) == 101, "no page is empty"
+
+
+async def test_changes_are_told_in_dollars_at_the_price_of_their_time(counter: Any) -> None:
+    now = datetime.now(UTC)
+    await counter.grant(10)
+    dearer = PriceBook(version="dearer", credits={"tryon": 5}, usd_cents_per_credit=12)
+    await add_book(counter.pool, dearer, datetime.now(UTC))
+    await counter.grant(10)
+    found = await statement(counter, now - HOUR, now + HOUR)
+    assert [line.usd_cents for line in found.lines] == [100, 120]
+    assert found.usd_cents_per_credit == 12
+    assert (await statement(counter, datetime.min.replace(tzinfo=UTC), now - HOUR)).usd_cents_per_credit == 10
+
+
+@pytest.mark.parametrize("cursor", ["abc", "-1", "1.5", "\u0661", str(2**63), "9" * 5000])
+async def test_a_cursor_that_was_never_given_out_is_refused(counter: Any, cursor: str) -> None:
+    await counter.grant(10)
+    now = datetime.now(UTC)
+    with pytest.raises(RpcFailed, match="invalid_cursor"):
+        await statement(counter, now - HOUR, now, after=cursor)
 
 
 async def test_there_is_no_statement_of_what_is_no_wallet(counter: Any) -> None:

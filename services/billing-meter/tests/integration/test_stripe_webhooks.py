@@ -36,6 +36,20 @@ async def test_a_signed_event_is_stored_once_and_received(office: Any) -> None:
     assert body == orjson.loads(event())
 
 
+@pytest.mark.parametrize(
+    "data",
+    [{"object": {"object": "balance", "available": []}}, {"object": {"id": None}}, {"object": None}, {}, None],
+    ids=["no id", "null", "no object", "no data", "null data"],
+)
+@pytest.mark.parametrize("kind", ["balance.available", "charge.refunded"])
+async def test_an_event_about_what_has_no_id_is_kept_and_left_alone(office: Any, kind: str, data: Any) -> None:
+    """Stripe would repeat one that is refused for days."""
+    raw = orjson.dumps({"id": "evt_7", "type": kind, "data": data})
+    for _ in range(2):
+        assert await send(office, raw) == (200, {"received": True})
+    assert await kept(office) == [("evt_7", "ignored")]
+
+
 async def test_a_little_clock_skew_is_no_crime(office: Any) -> None:
     assert (await send(office, event(1), at=-240))[0] == 200
     assert (await send(office, event(2), at=240))[0] == 200
@@ -85,6 +99,7 @@ async def test_repeated_and_reordered_events_book_a_topup_once(office: Any) -> N
     for amount in (500, 250):
         await office.stripe.refund(f"re-{amount}", payment, amount)
     await office.sandbox.dispute(payment, 1000)
+    await office.sandbox.change(largest_page=1)
     assert await office.sandbox.release_webhooks() == 4
     await office.heard(4)
     assert await office.counter.stands() == (300 - 175, 0)
@@ -100,3 +115,33 @@ async def test_an_event_about_what_is_gone_fails_and_shows(office: Any) -> None:
     await send(office, raw)
     await office.work()
     assert await kept(office) == [("evt_9", "failed")]
+
+
+@pytest.mark.parametrize("header", ["t=1,v1=\u00e9", "t=\u0661,v1=abc", "t=99999999999999999999,v1=abc", "t=1" * 2000])
+async def test_an_odd_signature_is_a_bad_one(office: Any, header: str) -> None:
+    status, problem = await office.post(event(), **{"Content-Type": JSON, "Stripe-Signature": header})
+    assert (status, problem["code"]) == (400, "invalid_signature")
+
+
+ODD = {
+    "deep": b'{"id": "o", "metadata": ' + b"[" * 900 + b"]" * 900 + b"}",
+    "too deep": b'{"id": "o", "metadata": ' + b"[" * 90_000 + b"]" * 90_000 + b"}",
+    "not a number": b'{"id": "o", "amount": NaN}',
+    "endless": b'{"id": "o", "amount": 1e999}',
+    "huge": b'{"id": "o", "amount": ' + b"9" * 5000 + b"}",
+    "NUL": b'{"id": "o", "metadata": {"a": "\\u0000"}}',
+    "half a character": b'{"id": "o", "metadata": {"a": "\\ud800"}}',
+    "array": b'["o"]',
+    "text": b'"o"',
+    "null": b"null",
+    "arrays within": b'{"id": "o", "metadata": [], "items": [], "lines": [], "parent": [], "payment_intent": []}',
+    "texts within": b'{"id": "o", "metadata": "", "items": "", "lines": "", "parent": "", "payment_intent": 7}',
+}
+
+
+@pytest.mark.parametrize("kind", ["plan.created", "customer.subscription.updated", "invoice.paid", "charge.refunded"])
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+async def test_an_odd_event_is_no_fault_of_ours(office: Any, kind: str, odd: bytes) -> None:
+    raw = b'{"id": "evt_1", "type": "%s", "data": {"object": %s}}' % (kind.encode(), odd)
+    status, body = await send(office, raw)
+    assert (status, body.get("code")) in {(200, None), (400, "unreadable_webhook")}

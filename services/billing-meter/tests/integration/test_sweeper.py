@@ -15,7 +15,7 @@ def sweeper(counter: Any) -> Any:
 
 
 async def expire(counter: Any) -> None:
-    await counter.pool.execute("UPDATE holds SET expires_at = now() WHERE state = 'held'")
+    await counter.owner.execute("UPDATE holds SET expires_at = now() WHERE state = 'held'")
 
 
 async def test_an_expired_hold_is_released_and_the_job_is_told_no_more(counter: Any, new_job: Any) -> None:
@@ -65,7 +65,7 @@ async def test_it_sleeps_until_the_next_expiry_but_never_long(counter: Any, new_
     await counter.grant(200)
     await counter.take(new_job().accepted())
     assert await sweeper(counter)() == LOOK_EVERY_S
-    await counter.pool.execute("UPDATE holds SET expires_at = now() + interval '5 s'")
+    await counter.owner.execute("UPDATE holds SET expires_at = now() + interval '5 s'")
     assert 0 < await sweeper(counter)() <= 5
 
 

@@ -8,7 +8,12 @@ from tests.bench.money.killing import EVENTS, KILLS, owe_usage, tell_under_fire
 
 
 async def test_killed_in_the_middle_each_usage_is_told_once(
-    office: Any, stripe_server: Any, database_url: str, nats_url: Callable[[str], str], tmp_path: Path
+    office: Any,
+    stripe_server: Any,
+    database_url: str,
+    owner_url: str,
+    nats_url: Callable[[str], str],
+    tmp_path: Path,
 ) -> None:
     pool = office.counter.pool
     await owe_usage(pool, await office.stripe.create_customer("acme"))
@@ -16,6 +21,7 @@ async def test_killed_in_the_middle_each_usage_is_told_once(
     env = {
         **stripe_server.env(),
         "CLOSET_DATABASE_URL": database_url,
+        "CLOSET_MIGRATIONS_URL": owner_url,
         "CLOSET_NATS_URL": nats_url("billing-meter"),
     }
     assert await tell_under_fire(pool, office.sandbox, env, tmp_path / "billing-meter.log") == KILLS

@@ -67,7 +67,7 @@ async def test_what_is_left_of_a_promotion_expires(counter: Any, new_job: Any) -
     sweeper = partial(sweep, partial(transaction, counter.pool, counter))
     await sweeper()
     assert await counter.stands() == (215, 0)
-    await counter.pool.execute("UPDATE promotions SET expires_at = now() WHERE cause = 'P-1'")
+    await counter.owner.execute("UPDATE promotions SET expires_at = now() WHERE cause = 'P-1'")
     await asyncio.gather(sweeper(), sweeper())
     assert await counter.stands() == (210, 0)
     assert (await accounts(counter))["promotional:acme"] == 10
@@ -113,7 +113,7 @@ async def test_a_promise_that_nobody_settles_expires(counter: Any, new_job: Any)
     await topped_up(counter)
     await do(counter, promises.promise_credits, Promise("pro-1", "acme", "device:k1", 12, NOW + DAY))
     await do(counter, promises.hold_promised, drawn(new_job()))
-    await counter.pool.execute("UPDATE promises SET expires_at = now()")
+    await counter.owner.execute("UPDATE promises SET expires_at = now()")
     await sweep(partial(transaction, counter.pool, counter))
     assert await stands(counter, "device:k1") == (100, 5, 0)
 
@@ -212,7 +212,7 @@ async def test_a_low_balance_is_told_once_until_credits_come_in(counter: Any, ne
 
 async def test_each_threshold_is_told(counter: Any, new_job: Any) -> None:
     await counter.grant(12)
-    await counter.pool.execute("UPDATE balances SET low_at = '{10, 5}', told_low = NULL")
+    await counter.owner.execute("UPDATE balances SET low_at = '{10, 5}', told_low = NULL")
     await counter.take(*(new_job().accepted() for _ in range(2)))
     assert lows(counter) == [(10, 7), (5, 2)]
 
@@ -222,7 +222,7 @@ async def test_projections_are_rebuilt_from_the_entries(counter: Any, new_job: A
     await give(counter, 3, NOW + DAY)
     await counter.take(new_job().accepted())
     right = await counter.pool.fetchrow("SELECT balance, held, promotional, promised FROM balances")
-    await counter.pool.execute("UPDATE balances SET balance = 900, held = 300, promotional = 4, promised = 1")
+    await counter.owner.execute("UPDATE balances SET balance = 900, held = 300, promotional = 4, promised = 1")
     assert await counter.pool.fetchval("SELECT rebuild_balances()") == 1
     assert await counter.pool.fetchrow("SELECT balance, held, promotional, promised FROM balances") == right
     assert await counter.pool.fetchval("SELECT rebuild_balances()") == 0

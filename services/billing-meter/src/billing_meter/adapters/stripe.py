@@ -8,7 +8,7 @@ import aiohttp
 import stripe
 from stripe import AIOHTTPClient, StripeClient
 
-from billing_meter.domain.stripe import Subscription
+from billing_meter.domain.stripe import Subscription, is_refunded, is_withdrawn
 from billing_meter.ports import (
     Checkout,
     Invoice,
@@ -26,6 +26,7 @@ API_VERSION = "2026-10-28.endive"
 TIMEOUT_S = 20.0
 DUPLICATE_USAGE = "duplicate_meter_event"
 
+_PAGE = 100  # the most there can be in one
 _CONFLICT = 409  # the first call with this key is still under way
 _SERVER_ERROR = 500
 
@@ -160,16 +161,25 @@ class Stripe:
         )
         return made.id
 
-    async def refunded(self, charge_id: str) -> MoneyBack:
-        """How much of a charge went back so far."""
-        found = await _called(self._client.v1.charges.retrieve_async(charge_id))
-        return _money_back(f"refund:{found.id}:{found.amount_refunded}", found, found.amount_refunded)
+    async def money_back(self, charge_id: str) -> MoneyBack:
+        """How much of a charge is back with its payer: refunds that did not fail, disputes that we have not won."""
+        charge = await _called(self._client.v1.charges.retrieve_async(charge_id))
+        refunds = await _called(self._client.v1.refunds.list_async({"charge": charge_id, "limit": _PAGE}))
+        disputes = await _called(self._client.v1.disputes.list_async({"charge": charge_id, "limit": _PAGE}))
+        refunded = [one.amount for one in await _all(refunds) if is_refunded(one.status)]
+        disputed = [one.amount for one in await _all(disputes) if is_withdrawn(one.status)]
+        return _money_back(charge, sum(refunded) + sum(disputed))
 
-    async def disputed(self, dispute_id: str) -> MoneyBack:
-        """How much the payer wants back."""
+    async def money_back_of_refund(self, refund_id: str) -> MoneyBack | None:
+        """The same of the charge that a refund is of; None for one of no charge."""
+        found = await _called(self._client.v1.refunds.retrieve_async(refund_id))
+        charge_id = _id(found.charge)
+        return await self.money_back(charge_id) if charge_id else None
+
+    async def money_back_of_dispute(self, dispute_id: str) -> MoneyBack:
+        """The same of the charge that a dispute is about."""
         found = await _called(self._client.v1.disputes.retrieve_async(dispute_id))
-        charge = await _called(self._client.v1.charges.retrieve_async(_id(found.charge) or ""))
-        return _money_back(f"dispute:{found.id}", charge, found.amount + charge.amount_refunded)
+        return await self.money_back(_id(found.charge) or "")
 
     async def send_usage(self, key: str, usage: Usage) -> None:
         """Tell the meter."""
@@ -200,7 +210,7 @@ class Stripe:
                 },
             )
         )
-        return sum(int(one.aggregated_value) for one in found.data)
+        return sum(int(one.aggregated_value) for one in await _all(found))
 
     async def usage_errors(self, event_id: str) -> UsageErrors:
         """What a report of errors says; the event itself came without it."""
@@ -244,7 +254,18 @@ def _payment(found: stripe.PaymentIntent) -> Payment:
     return Payment(found.id, found.status, _id(found.payment_method))
 
 
-def _money_back(cause: str, charge: stripe.Charge, back: int) -> MoneyBack:
+async def _all(first: Any) -> list[Any]:  # noqa: ANN401 a list of any kind of object
+    """Every page, one after the other."""
+    found: list[Any] = []
+    page = first
+    while True:
+        found += page.data
+        if not page.has_more:
+            return found
+        page = await _called(page.next_page_async())
+
+
+def _money_back(charge: stripe.Charge, back: int) -> MoneyBack:
     # A charge has the metadata of its payment.
     topup_id = charge.to_dict().get("metadata", {}).get("topup")
-    return MoneyBack(cause, _id(charge.payment_intent), topup_id, charge.amount, back)
+    return MoneyBack(charge.id, _id(charge.payment_intent), topup_id, charge.amount, back)

@@ -56,7 +56,7 @@ async def _do(settings: Settings, options: Namespace) -> dict[str, Any]:
 async def _relay(settings: Settings, pool: Pool) -> AsyncIterator[Relay]:
     """Tells the new balance at once. What the bus does not take now, the service's sweeper finds in the outbox."""
     client = await connect(settings.nats_url, Service.BILLING_METER)
-    relay = Relay(pool, client)
+    relay = Relay(pool, client, Service.BILLING_METER)
     running = asyncio.create_task(relay.run())
     try:
         yield relay

@@ -74,4 +74,7 @@ def refused_by_quote(quote: KeptQuote | None, asked: Asked) -> Denial | None:
 def describe(item: Chargeable, quoted: Price) -> str:
     """A quote in words."""
     count = f"{item.units} x " if item.units > 1 else ""
-    return f"{count}{item.kind}: {quoted.credits} credits (${quoted.usd_cents // 100}.{quoted.usd_cents % 100:02d})"
+    tier = f" ({item.variant}, {item.quantity})" if item.quantity else ""
+    return (
+        f"{count}{item.kind}{tier}: {quoted.credits} credits (${quoted.usd_cents // 100}.{quoted.usd_cents % 100:02d})"
+    )

@@ -11,6 +11,8 @@ REPEAT_REJECTED_AFTER = timedelta(hours=1)
 _FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 3600.0
 _OVERDUE = frozenset({"past_due", "unpaid"})
+_UNDONE_REFUND = frozenset({"failed", "canceled"})
+_HARMLESS_DISPUTE = frozenset({"won", "prevented"})
 _HOPELESS = frozenset({"timestamp_too_far_in_past", "timestamp_in_future", "meter_event_invalid_value"})
 
 
@@ -51,6 +53,16 @@ def retry_after(attempts: int) -> timedelta:
 def is_worth_repeating(code: str, used_at: datetime, now: datetime) -> bool:
     """Whether usage that Stripe could not use may become usable, and is still accepted then."""
     return code not in _HOPELESS and now + REPEAT_REJECTED_AFTER < used_at + USAGE_ACCEPTED_FOR
+
+
+def is_refunded(status: str | None) -> bool:
+    """Whether the payer has, or is about to have, the money of a refund of that status."""
+    return status not in _UNDONE_REFUND
+
+
+def is_withdrawn(status: str) -> bool:
+    """Whether a dispute of that status has taken its money from us. An inquiry (`warning_`) takes none."""
+    return status not in _HARMLESS_DISPUTE and not status.startswith("warning_")
 
 
 def credits_back(credits: int, amount: int, back: int) -> int:

@@ -57,8 +57,8 @@ async def hold_credits(books: PriceBooks, ttl: timedelta, tx: Tx, event: Event[J
         await tell_balance(tx, tenant, moved, event)
 
 
-async def capture_credits(tx: Tx, event: Event[JobCompleted], *, metered: bool = False) -> None:
-    """Charge the job to its hold. One whose hold was given back is not charged any more: a loss, noted and told.
+async def capture_credits(tx: Tx, event: Event[JobCompleted | JobCancelled], *, metered: bool = False) -> None:
+    """Charge the job to its hold, and give back the rest. Where the hold was given back it is a loss, noted and told.
 
     Where Stripe meters (`metered`), what was captured is to be told to it.
     """
@@ -76,6 +76,14 @@ async def capture_credits(tx: Tx, event: Event[JobCompleted], *, metered: bool =
         log.error("credits_lost", job_id=job.job_id, tenant_id=tenant, credits=moved.credits)
     elif moved.outcome == "missing":
         raise HoldMissing(job.job_id)
+
+
+async def settle_cancelled(tx: Tx, event: Event[JobCancelled], *, metered: bool = False) -> None:
+    """Charge what the vendor had begun, which is what the job says, and give the rest back."""
+    if event.data.credits:
+        await capture_credits(tx, event, metered=metered)
+    else:
+        await release_credits(tx, event)
 
 
 async def release_credits(tx: Tx, event: Event[JobFailed | JobCancelled | JobExpired]) -> None:

@@ -32,6 +32,6 @@ async def hold_promised(tx: Tx, hold: Hold) -> Movement:
 async def settle_promise(tx: Tx, promise_id: str, tenant: str, reason: str) -> Movement:
     """End a promise, for the device has synced or its time is over; what no job has drawn is available again."""
     moved = await movements.settle(tx.conn, promise_id, tenant, reason)
-    if moved.outcome == "settled":
+    if moved.outcome == "settled" and moved.credits:
         await tell_received(tx, tenant, moved)
     return moved

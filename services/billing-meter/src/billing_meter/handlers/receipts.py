@@ -46,6 +46,14 @@ async def reverse_credits(tx: Tx, reversal: Reversal) -> Movement:
     return moved
 
 
+async def reinstate_credits(tx: Tx, reversal: Reversal) -> Movement:
+    """Give back credits that were taken for money which has come to us again."""
+    moved = await movements.reinstate(tx.conn, reversal)
+    if moved.outcome == "reinstated":
+        await tell_received(tx, reversal.tenant_id, moved)
+    return moved
+
+
 async def expire_promotions(tx: Tx, tenant: str, wallet: str) -> None:
     """Take back what is left of promotions that have expired."""
     moved = await movements.expire(tx.conn, tenant, wallet)

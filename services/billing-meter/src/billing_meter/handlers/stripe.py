@@ -17,7 +17,7 @@ from billing_meter.domain.stripe import (
     credits_back,
     is_worth_repeating,
 )
-from billing_meter.handlers.receipts import receive_credits, reverse_credits
+from billing_meter.handlers.receipts import receive_credits, reinstate_credits, reverse_credits
 from billing_meter.ports import Checkout, Fact, Invoice, MoneyBack, StripeEvent, UsageErrors
 from billing_meter.store import customers, topups, work
 from billing_meter.store.prices import book_in_force
@@ -48,7 +48,15 @@ EVENT_TYPES = frozenset(
         "checkout.session.completed",
         "checkout.session.async_payment_succeeded",
         "charge.refunded",
+        "charge.refund.updated",
+        "refund.created",
+        "refund.updated",
+        "refund.failed",
         "charge.dispute.created",
+        "charge.dispute.updated",
+        "charge.dispute.closed",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.funds_reinstated",
         "v1.billing.meter.error_report_triggered",
     }
 )
@@ -57,13 +65,13 @@ EVENT_TYPES = frozenset(
 
 async def keep_event(tx: Tx, event: StripeEvent) -> bool:
     """Keep an event to be looked into; False if it is known."""
-    state = "due" if event.type in EVENT_TYPES else "ignored"
+    state = "due" if event.type in EVENT_TYPES and event.object_id else "ignored"
     body = {"type": event.type, "object": event.object_id, "event": event.content}
     return await work.add(tx.conn, NewWork(event.event_id, "event", None, body, state))
 
 
-async def take_fact(terms: Terms, tx: Tx, fact: Fact) -> None:
-    """Bring the books up to what was found."""
+async def take_fact(terms: Terms, tx: Tx, fact: Fact, asked_at: datetime) -> None:
+    """Bring the books up to what was found, by a question that was begun at `asked_at`."""
     match fact:
         case Subscription():
             await customers.put_subscription(tx.conn, fact, terms.grace)
@@ -72,7 +80,7 @@ async def take_fact(terms: Terms, tx: Tx, fact: Fact) -> None:
         case Checkout():
             await _take_checkout(tx, fact)
         case MoneyBack():
-            await _take_money_back(tx, fact)
+            await _take_money_back(tx, fact, asked_at)
         case UsageErrors():
             await _take_usage_errors(tx, fact)
         case _:
@@ -125,20 +133,26 @@ async def _take_invoice(terms: Terms, tx: Tx, found: Invoice) -> None:
     )
 
 
-async def _take_money_back(tx: Tx, found: MoneyBack) -> None:
+async def _take_money_back(tx: Tx, found: MoneyBack, asked_at: datetime) -> None:
     if found.topup_id is None or found.payment_id is None:
-        log.warning("money_back_of_no_topup", cause=found.cause, payment_id=found.payment_id)
+        log.warning("money_back_of_no_topup", charge_id=found.charge_id, payment_id=found.payment_id)
         return
     # What goes back came in before, also where we have not heard of it yet.
     await take_payment(tx, found.topup_id, found.payment_id)
     topup = await topups.read(tx.conn, found.topup_id)
-    if topup is None:
-        return
-    gone = credits_back(topup.credits, found.amount, found.back)
+    if topup is None or (topup.money_seen_at and asked_at < topup.money_seen_at):
+        return  # what was asked later has been taken already
+    gone, taken = credits_back(topup.credits, found.amount, found.back), topup.taken
+    cause = f"money-back:{topup.topup_id}:{topup.reversals + 1}"
     if gone > topup.reversed:
-        reversal = Reversal(found.cause, topup.tenant_id, topup.wallet, gone - topup.reversed, "money back")
-        await reverse_credits(tx, reversal)
-        await topups.note_reversed(tx.conn, topup.topup_id, gone)
+        reversal = Reversal(cause, topup.tenant_id, topup.wallet, gone - topup.reversed, "money back")
+        taken += (await reverse_credits(tx, reversal)).credits
+    elif taken > gone:
+        await reinstate_credits(
+            tx, Reversal(cause, topup.tenant_id, topup.wallet, taken - gone, "money came to us again")
+        )
+        taken = gone
+    await topups.note_reversed(tx.conn, topup, gone, taken, asked_at)
 
 
 async def _take_usage_errors(tx: Tx, found: UsageErrors) -> None:

@@ -11,7 +11,7 @@ JobEnd = JobCompleted | JobFailed | JobCancelled | JobExpired
 def keep_end(tx: Tx, event: Event[JobEnd]) -> None:
     """How a job ended, and what it is to be charged."""
     job = event.data
-    credits = job.credits if isinstance(job, JobCompleted) else 0
+    credits = job.credits if isinstance(job, JobCompleted | JobCancelled) else 0
     tx.defer(_END, job.job_id, event.tenantid, job.TYPE.split(".")[2], credits, event.time)
 
 

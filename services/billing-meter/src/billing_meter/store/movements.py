@@ -1,4 +1,4 @@
-"""Movements of credits: each is one call of one function of migrations/0005 and 0006."""
+"""Movements of credits: each is one call of one function of migrations/0005, 0006 and 0010."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,6 +52,11 @@ async def adjust(conn: Connection, correction: Correction) -> Movement:
 async def reverse(conn: Connection, reversal: Reversal) -> Movement:
     """`reversed` (`credits`: as many as were still there) or `known`."""
     return await _movement(conn, "SELECT * FROM reverse_credits($1, $2, $3, $4, $5)", *reversal)
+
+
+async def reinstate(conn: Connection, reversal: Reversal) -> Movement:
+    """`reinstated` or `known`."""
+    return await _movement(conn, "SELECT * FROM reinstate_credits($1, $2, $3, $4, $5)", *reversal)
 
 
 async def expire(conn: Connection, tenant_id: str, wallet: str) -> Movement:

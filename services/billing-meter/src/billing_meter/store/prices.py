@@ -1,6 +1,10 @@
 """Price books and quotes."""
 
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from closet_contracts.credit import Chargeable, Price, PriceBook
 from closet_messaging.unit import Connection
@@ -47,6 +51,31 @@ async def books_from_now_on(conn: Connection) -> list[tuple[PriceBook, datetime]
         ) ORDER BY effective_from"""
     )
     return [(PriceBook.model_validate(row["book"]), row["effective_from"]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class CreditPrices:
+    """What a credit was worth in US cents, book after book: the first is sold from the first time on."""
+
+    since: Sequence[datetime]
+    usd_cents: Sequence[int]
+
+    @classmethod
+    async def read(cls, conn: Connection) -> Self:
+        """All that ever were, or are to come."""
+        rows = await conn.fetch("SELECT book, effective_from FROM price_books ORDER BY effective_from")
+        books = [PriceBook.model_validate(row["book"]) for row in rows]
+        return cls([row["effective_from"] for row in rows], [book.usd_cents_per_credit for book in books])
+
+    def at(self, time: datetime) -> int | None:
+        """US cents a credit at that time; None before the first book."""
+        place = bisect_right(self.since, time)
+        return self.usd_cents[place - 1] if place else None
+
+    def value(self, credits: int, time: datetime) -> int | None:
+        """So many credits in US cents, at the price of that time."""
+        cents = self.at(time)
+        return None if cents is None else credits * cents
 
 
 async def keep_quote(conn: Connection, quote_id: str, quote: KeptQuote) -> None:

@@ -80,11 +80,11 @@ _METERED = """
     WHERE c.metered_since < $2 AND c.customer_id IS NOT NULL GROUP BY c.tenant_id, c.customer_id
 """
 _CHECKS: Mapping[str, str] = {
-    # Delivered, and neither charged nor noted as lost.
+    # Delivered, or begun and then cancelled, and neither charged nor noted as lost.
     "job_not_captured": """
         SELECT e.job_id AS id, e.tenant_id, e.credits AS expected, coalesce(h.captured, 0) AS found
         FROM job_ends e LEFT JOIN holds h USING (job_id)
-        WHERE e.phase = 'completed' AND e.credits > 0 AND e.ended_at >= $1 AND e.ended_at < $2
+        WHERE e.phase IN ('completed', 'cancelled') AND e.credits > 0 AND e.ended_at >= $1 AND e.ended_at < $2
             AND h.state IS DISTINCT FROM 'captured' AND NOT EXISTS (SELECT FROM losses WHERE job_id = e.job_id)
     """,
     "job_lost": """
@@ -92,14 +92,15 @@ _CHECKS: Mapping[str, str] = {
     """,
     "capture_of_no_job": """
         SELECT h.job_id AS id, h.tenant_id, 0::bigint AS expected, h.captured AS found
-        FROM holds h LEFT JOIN job_ends e ON e.job_id = h.job_id AND e.phase = 'completed'
+        FROM holds h LEFT JOIN job_ends e
+            ON e.job_id = h.job_id AND (e.phase = 'completed' OR e.phase = 'cancelled' AND e.credits > 0)
         WHERE h.state = 'captured' AND h.settled_at >= $1 AND h.settled_at < $2 AND e.job_id IS NULL
     """,
     "capture_differs": """
         SELECT h.job_id AS id, h.tenant_id, e.credits AS expected, h.captured AS found
         FROM holds h JOIN job_ends e USING (job_id)
         WHERE h.state = 'captured' AND h.settled_at >= $1 AND h.settled_at < $2
-            AND e.phase = 'completed' AND e.credits <> h.captured
+            AND e.phase IN ('completed', 'cancelled') AND e.credits <> h.captured
     """,
     "capture_not_booked": """
         SELECT h.job_id AS id, h.tenant_id, h.captured AS expected, coalesce(b.booked, 0) AS found

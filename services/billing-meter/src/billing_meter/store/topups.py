@@ -1,6 +1,7 @@
 """Credits that are being bought at Stripe."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from closet_messaging.unit import Connection
 
@@ -19,6 +20,10 @@ class Topup:
     url: str | None = None
     payment_id: str | None = None
     reversed: int = 0
+    """Credits whose money is back with the payer, and how many of them were still there to be taken."""
+    taken: int = 0
+    reversals: int = 0
+    money_seen_at: datetime | None = None
 
 
 async def open_topup(conn: Connection, topup: Topup) -> bool:
@@ -60,12 +65,21 @@ async def settle(conn: Connection, topup_id: str, state: str, payment_id: str | 
     )
 
 
-async def note_reversed(conn: Connection, topup_id: str, credits: int) -> None:
-    """So many of its credits have gone back by now."""
-    await conn.execute("UPDATE topups SET reversed = $2 WHERE topup_id = $1", topup_id, credits)
+async def note_reversed(conn: Connection, topup: Topup, credits: int, taken: int, asked_at: datetime) -> None:
+    """The money of so many of its credits is back as of that time, and so many of them were taken."""
+    await conn.execute(
+        """UPDATE topups SET reversed = $2, taken = $3, money_seen_at = $4,
+            reversals = reversals + CASE WHEN (reversed, taken) <> ($2::bigint, $3::bigint) THEN 1 ELSE 0 END
+        WHERE topup_id = $1""",
+        topup.topup_id,
+        credits,
+        taken,
+        asked_at,
+    )
 
 
 _SELECT = """
-    SELECT topup_id, tenant_id, wallet, credits, usd_cents, automatic, state, url, payment_id, reversed
+    SELECT topup_id, tenant_id, wallet, credits, usd_cents, automatic, state, url, payment_id, reversed,
+        taken, reversals, money_seen_at
     FROM topups WHERE topup_id = $1 FOR UPDATE
 """

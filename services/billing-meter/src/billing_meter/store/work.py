@@ -34,6 +34,7 @@ class Work:
     at: datetime
     attempts: int
     generation: int
+    claimed_at: datetime
 
     @property
     def key(self) -> str:
@@ -56,7 +57,7 @@ async def claim(conn: Connection, limit: int) -> Sequence[Work]:
         WHERE work_id = ANY (ARRAY(
             SELECT work_id FROM stripe_work WHERE state = 'due' AND due_at <= now()
             ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED))
-        RETURNING work_id, kind, tenant_id, body, at, attempts, generation
+        RETURNING work_id, kind, tenant_id, body, at, attempts, generation, clock_timestamp() AS claimed_at
         """,
         limit,
         LEASE,
@@ -117,7 +118,7 @@ async def stuck(conn: Connection, limit: int) -> Sequence[Mapping[str, Any]]:
     """What failed or is doubtful, the oldest first."""
     rows = await conn.fetch(
         """SELECT work_id, kind, tenant_id, state, attempts, error, at::text AS at FROM stripe_work
-        WHERE state IN ('failed', 'doubtful') ORDER BY at LIMIT $1""",
+        WHERE state IN ('failed', 'doubtful') ORDER BY stripe_work.at, work_id LIMIT $1""",
         limit,
     )
     return [dict(row) for row in rows]

@@ -32,7 +32,7 @@ async def look_into_event(desk: Desk, work: Work) -> Record:
 
     async def record(tx: Tx) -> None:
         for fact in facts:
-            await take_fact(desk.terms, tx, fact)
+            await take_fact(desk.terms, tx, fact, work.claimed_at)
 
     return record
 
@@ -127,14 +127,23 @@ async def _facts(stripe: Stripe, work: Work) -> list[Fact]:
         invoice = await stripe.invoice(about)
         # How the payment went decides how the subscription stands, which is to be known first: it names the plan.
         return [await stripe.subscription(invoice.subscription_id), invoice] if invoice.subscription_id else [invoice]
-    return [await _LOOKUPS[kind](stripe, work.work_id if kind.startswith("v1.") else about)]
+    found = await _lookup(kind)(stripe, work.work_id if kind.startswith("v1.") else about)
+    return [found] if found else []
 
 
-_LOOKUPS: Mapping[str, Callable[[Stripe, str], Awaitable[Fact]]] = {
+def _lookup(kind: str) -> "Lookup":
+    """How to look into an event of that type."""
+    if kind.startswith("charge.dispute."):
+        return Stripe.money_back_of_dispute
+    return _LOOKUPS.get(kind, Stripe.money_back_of_refund)
+
+
+Lookup = Callable[[Stripe, str], Awaitable[Fact | None]]
+
+_LOOKUPS: Mapping[str, Lookup] = {
     "checkout.session.completed": Stripe.checkout,
     "checkout.session.async_payment_succeeded": Stripe.checkout,
-    "charge.refunded": Stripe.refunded,
-    "charge.dispute.created": Stripe.disputed,
+    "charge.refunded": Stripe.money_back,
     "v1.billing.meter.error_report_triggered": Stripe.usage_errors,
 }
 
