@@ -1,6 +1,6 @@
 """The table: event -> what handles it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from closet_contracts.credit import CreditDenied, CreditHeld
@@ -15,12 +15,12 @@ from job_orchestrator.handlers import events
 from job_orchestrator.settings import Settings
 
 
-def subscriptions(settings: Settings) -> Mapping[type[EventData], Handler]:
-    """Every event that this service takes."""
+def subscriptions(settings: Settings, wake: Callable[[], None]) -> Mapping[type[EventData], Handler]:
+    """Every event that this service takes; `wake` is called when there may be jobs to stop."""
     return {
         GenerationRequested: partial(events.accept_job, settings.max_job_retries),
         GenerationCancelRequested: events.cancel_job,
-        PersonConsentWithdrawn: events.withdraw_consent,
+        PersonConsentWithdrawn: partial(events.withdraw_consent, wake),
         UploadReady: events.input_ready,
         UploadRejected: events.input_rejected,
         CreditHeld: events.credits_held,

@@ -16,10 +16,11 @@ from closet_chassis.readiness import Readiness
 from closet_contracts.codec import decode, encode
 from closet_contracts.credit import CreditDenied, CreditHeld, Price
 from closet_contracts.envelope import Event, EventData, new_event
-from closet_contracts.generation import GenerationRequested, Input
+from closet_contracts.generation import GenerationCancelRequested, GenerationRequested, Input
 from closet_contracts.ids import new_id
+from closet_contracts.nouns import Service
 from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded, ResultFile
-from closet_contracts.upload import Asset, UploadReady
+from closet_contracts.upload import Asset, UploadReady, UploadRejected
 from closet_contracts.work import Role, TryOn, Work
 from closet_messaging.connection import connect, drain
 from closet_messaging.handling import handle
@@ -98,6 +99,13 @@ class Asked:
         )
         return self.event(data)
 
+    def rejected(self, upload_id: str, code: str = "not_a_picture") -> Event[EventData]:
+        ids = {"upload_id": upload_id, "job_id": self.job_id, "user_id": self.user_id}
+        return self.event(UploadRejected(**ids, code=code, message="This is not a picture."))
+
+    def cancel(self) -> Event[EventData]:
+        return self.event(GenerationCancelRequested(job_id=self.job_id, user_id=self.user_id))
+
     def started(self, attempt: int = 1, *, item: int = 0) -> Event[EventData]:
         data = RenderStarted(job_id=self.job_id, item=item, attempt=attempt, vendor_task_id="918273645546372819")
         return self.event(data)
@@ -139,12 +147,14 @@ class Desk:
     pool: Pool
     told: list[Event[Any]] = field(default_factory=list)
 
+    service = Service.JOB_ORCHESTRATOR
+
     def offer(self, rows: Sequence[OutboxRow]) -> None:
         self.told += [decode(row.payload) for row in rows]
 
     async def take(self, *events: Event[EventData]) -> None:
         """All in one transaction, as a batch."""
-        await handle(self.pool, self, subscriptions(settings("", "")), events)
+        await handle(self.pool, self, subscriptions(settings("", "", ""), lambda: None), events)
 
     async def take_each(self, *events: Event[EventData]) -> None:
         for event in events:
@@ -154,12 +164,17 @@ class Desk:
         """The facts told about a job, without prefix and version."""
         return [event.type.split(".")[2] for event in self.told if event.correlationid == job_id]
 
+    async def make_overdue(self, *lives: Asked, seconds: float = 1) -> None:
+        """Their deadline was so long ago."""
+        ids, at = [one.job_id for one in lives], datetime.now(UTC) - timedelta(seconds=seconds)
+        await self.pool.execute("UPDATE jobs SET deadline = $2 WHERE job_id = ANY($1)", ids, at)
+
     async def job(self, job_id: str) -> dict[str, Any]:
         return dict((await self.pool.fetch("SELECT * FROM jobs WHERE job_id = $1", job_id))[0])
 
 
-def settings(database_url: str, nats_url: str) -> Settings:
-    return Settings(database_url=database_url, nats_url=nats_url)
+def settings(database_url: str, owner_url: str, nats_url: str) -> Settings:
+    return Settings(database_url=database_url, migrations_url=owner_url, nats_url=nats_url)
 
 
 @pytest.fixture
@@ -186,7 +201,7 @@ def desk(pool: Pool) -> Desk:
 
 @pytest.fixture
 async def replica(
-    database_url: str, nats_url: Callable[[str], str]
+    database_url: str, owner_url: str, nats_url: Callable[[str], str]
 ) -> AsyncIterator[Callable[[], Awaitable[Process[Settings]]]]:
     """Starts the service as its process does; twice for two replicas."""
     async with AsyncExitStack() as stacks:
@@ -195,7 +210,7 @@ async def replica(
             stack = await stacks.enter_async_context(AsyncExitStack())
             stopping = asyncio.Event()
             background = Background(stack, stopping.set)
-            values = settings(database_url, nats_url("job-orchestrator"))
+            values = settings(database_url, owner_url, nats_url("job-orchestrator"))
             process = Process(values, stack, Readiness(), background, web.Application(), stopping)
             await build(process)
             return process

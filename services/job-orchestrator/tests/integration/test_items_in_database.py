@@ -1,13 +1,22 @@
 """Jobs of several tasks in a real database: each is given out, tried again and told of by itself."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
-from closet_contracts.generation import GenerationCancelRequested, Input
+from closet_contracts.generation import Input
 from closet_contracts.ids import new_id
-from closet_contracts.job import JobAccepted, JobCompleted, JobFailed
+from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobDispatched, JobFailed
 from closet_contracts.work import Batch, Category, Edit, Role, TextToImage, TryOn
+from closet_messaging.unit import transaction
+from job_orchestrator.handlers.events import UNPAID
+from job_orchestrator.worker import expire_due
+
+
+def reaper(desk: Any) -> Any:
+    return partial(expire_due, partial(transaction, desk.pool, desk))
+
 
 PHOTO, SHIRT, DRESS, ROOM = (new_id("upl") for _ in range(4))
 BATCH = Batch(
@@ -93,11 +102,74 @@ async def test_variants_are_tasks_and_need_no_consent(desk: Any, asked: Any) -> 
     assert [(data.item, data.work.variants, data.inputs) for data in dispatched] == [(item, 1, ()) for item in range(3)]
 
 
-async def test_a_cancelled_batch_stays_cancelled(desk: Any, batch: Any) -> None:
-    await desk.take(batch.request(), *batch.ready(), batch.held(), batch.succeeded(item=0))
-    cancel = batch.event(GenerationCancelRequested(job_id=batch.job_id, user_id="u-1"))
-    await desk.take(cancel, *(batch.succeeded(item=item) for item in (1, 2, 3)))
+async def test_a_batch_with_one_bad_input_completes_with_the_others(desk: Any, batch: Any) -> None:
+    photo, shirt, _, room = batch.ready()
+    await desk.take(batch.request(), photo, shirt, room, batch.held())
+    await desk.take(batch.rejected(DRESS, "decompression_bomb"))
+    assert [event.data.item for event in desk.told if isinstance(event.data, JobDispatched)] == [0, 2, 3]
+    await desk.take(*(batch.succeeded(item=item) for item in (0, 2, 3)))
+    completed = desk.told[-1].data
+    assert isinstance(completed, JobCompleted)
+    (failure,) = completed.failures
+    assert (failure.item, failure.role, failure.code) == (1, Role.GARMENT, "decompression_bomb")
+    assert failure.message == "Item 1, garment: This is not a picture."
+    assert completed.credits == 6
+
+
+async def test_an_input_of_several_items_fails_those(desk: Any, batch: Any) -> None:
+    _, shirt, dress, room = batch.ready()
+    await desk.take(batch.request(), batch.held(), batch.rejected(PHOTO), shirt, dress, room)
+    assert [event.data.item for event in desk.told if isinstance(event.data, JobDispatched)] == [2, 3]
+    await desk.take(batch.succeeded(item=2), batch.succeeded(item=3))
+    assert [(each.item, each.role) for each in desk.told[-1].data.failures] == [(0, Role.PERSON), (1, Role.PERSON)]
+
+
+async def test_a_batch_whose_inputs_are_all_bad_fails_for_its_first_item(desk: Any, batch: Any) -> None:
+    batch.work, batch.inputs = Batch(items=BATCH.items[:2]), INPUTS[:4]
+    await desk.take(batch.request(), batch.rejected(DRESS), batch.held(), batch.rejected(PHOTO, "not_a_picture"))
+    failed = desk.told[-1].data
+    assert isinstance(failed, JobFailed)
+    assert (failed.item, failed.role, failed.code) == (0, Role.PERSON, "not_a_picture")
+    assert failed.message == "Item 0, person: This is not a picture."
+
+
+async def test_a_cancelled_batch_pays_for_what_the_vendor_has_begun_and_gets_what_was_made(
+    desk: Any, batch: Any
+) -> None:
+    await desk.take(batch.request(), *batch.ready(), batch.held(), batch.succeeded(item=0), batch.started(item=1))
+    await desk.take(batch.cancel(), *(batch.failed(item=item) for item in (2, 3)))
     assert desk.said(batch.job_id)[-1] == "cancelled"
+    cancelled = desk.told[-1].data
+    assert isinstance(cancelled, JobCancelled)
+    assert (cancelled.credits, [each.item for each in cancelled.results]) == (4, [0])
+    assert cancelled.message == "You cancelled this picture. 4 credits are charged for what had been begun."
+
+
+async def test_a_cancel_while_work_is_on_its_way_to_the_vendor_is_settled_by_what_comes_of_it(
+    desk: Any, batch: Any
+) -> None:
+    await desk.take(batch.request(), *batch.ready(), batch.held(), batch.cancel())
+    assert "cancelled" not in desk.said(batch.job_id)
+    await desk.take(batch.started(item=1))
+    assert await reaper(desk)() is not True, "there is still time"
+    await desk.pool.execute("UPDATE jobs SET settle_at = now()")
+    assert await reaper(desk)() is True
+    cancelled = desk.told[-1].data
+    assert isinstance(cancelled, JobCancelled)
+    assert cancelled.credits == 2
+    unpaid = UNPAID._value.get()
+    await desk.take(batch.started(item=2), batch.started(item=1))
+    assert UNPAID._value.get() == unpaid + 1
+    assert desk.told[-1].data == cancelled
+
+
+async def test_cancelled_on_its_way_and_told_by_another_replica(desk: Any, batch: Any) -> None:
+    """What is waited for is in the database: whoever takes the next fact knows of the cancel."""
+    await desk.take(batch.request(), *batch.ready(), batch.held())
+    await desk.take(batch.cancel())
+    await desk.take(batch.cancel())
+    await desk.take_each(*(batch.started(item=item) for item in range(4)))
+    assert (desk.said(batch.job_id)[-1], desk.told[-1].data.credits) == ("cancelled", 9)
 
 
 async def test_items_that_end_at_once_by_many_hands_end_the_job_once(desk: Any, batch: Any) -> None:

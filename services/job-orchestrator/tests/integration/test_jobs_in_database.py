@@ -2,16 +2,18 @@
 
 import asyncio
 import random
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
-from closet_contracts.generation import GenerationCancelRequested
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobCancelled, JobCompleted, JobDispatched, JobFailed
+from closet_contracts.model import TOLERANT
 from closet_contracts.person import PersonConsentWithdrawn
 from closet_contracts.upload import UploadRejected
+from closet_contracts.work import WORK, UnknownKind
 from job_orchestrator.handlers.events import UnknownJob
 
 
@@ -97,7 +99,8 @@ async def test_a_rejected_input_passes_its_code_on(desk: Any, asked: Any) -> Non
     )
     await desk.take(one.event(rejected), one.held())
     assert desk.said(one.job_id) == ["accepted", "failed"]
-    assert (desk.told[-1].data.code, desk.told[-1].data.message) == ("input_missing", "It never came.")
+    failed = desk.told[-1].data
+    assert (failed.code, failed.message, failed.role) == ("input_missing", "Garment: It never came.", "garment")
 
 
 async def test_denied_credits_fail_the_job(desk: Any, asked: Any) -> None:
@@ -110,7 +113,7 @@ async def test_denied_credits_fail_the_job(desk: Any, asked: Any) -> None:
 async def test_a_cancelled_job_stays_cancelled_whatever_the_vendor_says(desk: Any, asked: Any) -> None:
     one = asked()
     await desk.take(one.request(), *one.ready(), one.held(), one.started())
-    await desk.take(one.event(GenerationCancelRequested(job_id=one.job_id, user_id="u-1")))
+    await desk.take(one.cancel())
     before = await desk.job(one.job_id)
     await desk.take(one.succeeded())
     assert await desk.job(one.job_id) == before
@@ -118,14 +121,29 @@ async def test_a_cancelled_job_stays_cancelled_whatever_the_vendor_says(desk: An
     assert await desk.pool.fetchval("SELECT outcome FROM attempts") == "succeeded", "what the vendor did is kept"
 
 
-async def test_a_cancel_that_overtook_its_job_is_refused_until_the_job_is_there(desk: Any, asked: Any) -> None:
+async def test_a_cancel_ends_a_job_whose_request_was_never_heard_of_and_stays_its_end(desk: Any, asked: Any) -> None:
     one = asked()
-    cancel = one.event(GenerationCancelRequested(job_id=one.job_id, user_id="u-1"))
+    await desk.take(one.cancel())
+    await desk.take(one.cancel(), one.request())
+    assert desk.said(one.job_id) == ["cancelled"]
+    cancelled = desk.told[-1].data
+    assert (cancelled.code, cancelled.credits, cancelled.attempts) == ("cancelled", 0, 0)
+    stranger = asked(tenant="evil", job_id=one.job_id)
     with pytest.raises(UnknownJob):
-        await desk.take(cancel)
+        await desk.take(stranger.cancel())
+
+
+async def test_a_request_and_its_cancel_at_once_give_one_end(desk: Any, asked: Any) -> None:
+    for _ in range(10):
+        one = asked()
+        await asyncio.gather(desk.take(one.request()), desk.take(one.cancel()))
+        assert desk.said(one.job_id) in (["cancelled"], ["accepted", "cancelled"])
+
+
+async def test_a_request_that_comes_too_late_expires_before_anybody_touches_the_photo(desk: Any, asked: Any) -> None:
+    one = asked(deadline=datetime.now(UTC) - timedelta(seconds=1))
     await desk.take(one.request())
-    await desk.take(cancel)
-    assert desk.said(one.job_id) == ["accepted", "cancelled"]
+    assert desk.said(one.job_id) == ["expired"]
 
 
 async def test_another_tenants_news_do_not_touch_a_job(desk: Any, asked: Any) -> None:
@@ -159,6 +177,8 @@ async def test_withdrawn_consent_stops_all_of_a_persons_waiting_jobs_and_no_othe
     await desk.take(*dispatched.ready(), dispatched.held(), *running.ready(), running.held(), running.started())
     await desk.take(withdrawal(waiting))
     assert desk.said(waiting.job_id)[-1] == "cancelled"
+    assert desk.said(dispatched.job_id)[-1] == "stop_requested"
+    await desk.take(dispatched.failed(retryable=False))
     assert desk.said(dispatched.job_id)[-1] == "cancelled"
     for one in (running, other, elsewhere):
         assert "cancelled" not in desk.said(one.job_id)
@@ -226,3 +246,13 @@ async def test_news_of_a_job_that_nobody_knows_is_refused(desk: Any, asked: Any)
     with pytest.raises(UnknownJob):
         await desk.take(asked(job_id=new_id("job")).held())
     assert desk.told == []
+
+
+async def test_work_of_a_kind_that_a_newer_release_knows_is_left_to_that(desk: Any, asked: Any) -> None:
+    """It is delivered again later, and in the end kept as a dead letter that can be replayed."""
+    work = WORK.validate_python({"kind": "shoes"}, context=TOLERANT)
+    one = asked()
+    request = one.request()
+    with pytest.raises(UnknownKind):
+        await desk.take(replace(request, data=request.data.model_copy(update={"work": work})))
+    assert await desk.pool.fetchval("SELECT count(*) FROM jobs") == 0

@@ -20,12 +20,25 @@ from job_orchestrator.domain.facts import (
     InputReady,
     InputRejected,
     News,
+    Settle,
+    SettlementDue,
 )
-from job_orchestrator.domain.job import CONSENT_WITHDRAWN, OPEN, Item, Job, Phase, Reason, Step
+from job_orchestrator.domain.job import (
+    CANCELLED_BY_OWNER,
+    CONSENT_WITHDRAWN,
+    OPEN,
+    Input,
+    Item,
+    Job,
+    Phase,
+    Reason,
+    Step,
+)
 from job_orchestrator.domain.life import apply
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-NEW = Job(consent_given_at=NOON, missing=frozenset({"photo", "shirt"}), max_attempts=3)
+PHOTO, SHIRT = Input(0, "person", "photo"), Input(0, "garment", "shirt")
+NEW = Job(consent_given_at=NOON, inputs=(PHOTO, SHIRT), max_attempts=3)
 READY: list[Fact] = [InputReady("photo"), InputReady("shirt"), CreditsHeld()]
 WHY = Reason("vendor_code", "The vendor says no.")
 
@@ -63,7 +76,7 @@ def test_nothing_is_dispatched_while_something_lacks(lacking: Fact) -> None:
 
 
 def test_an_input_used_twice_needs_to_be_ready_once() -> None:
-    _, told = live(CreditsHeld(), InputReady("photo"), job=replace(NEW, missing=frozenset({"photo"})))
+    _, told = live(CreditsHeld(), InputReady("photo"), job=replace(NEW, inputs=(PHOTO, replace(PHOTO, role="garment"))))
     assert told == [Dispatch(0, 1)]
 
 
@@ -89,7 +102,8 @@ def test_news_of_an_earlier_attempt_changes_nothing() -> None:
 def test_a_rejected_input_ends_the_job_with_its_own_reason() -> None:
     bomb = Reason("decompression_bomb", "This picture is not what it seems.")
     job, told = live(InputReady("photo"), InputRejected("shirt", bomb), CreditsHeld())
-    assert (job.phase, told) == (Phase.FAILED, [End(Phase.FAILED, bomb)])
+    blamed = Reason("decompression_bomb", "Garment: This picture is not what it seems.", role="garment")
+    assert (job.phase, told) == (Phase.FAILED, [End(Phase.FAILED, blamed)])
 
 
 @pytest.mark.parametrize("upload", ["photo", "somebody-else's"])
@@ -110,10 +124,12 @@ def test_a_denial_after_the_hold_is_stale() -> None:
 
 @pytest.mark.parametrize("before", [[], READY[:1], READY, [*READY, started()]], ids=len)
 @pytest.mark.parametrize(
-    ("fact", "phase"), [(CancelRequested(), Phase.CANCELLED), (DeadlinePassed(), Phase.EXPIRED)], ids=str
+    ("facts", "phase"),
+    [([CancelRequested(), SettlementDue()], Phase.CANCELLED), ([DeadlinePassed()], Phase.EXPIRED)],
+    ids=["cancelled", "expired"],
 )
-def test_what_ends_a_job_while_the_vendor_works_stays(before: list[Fact], fact: Fact, phase: Phase) -> None:
-    ended, told = live(*before, fact)
+def test_what_ends_a_job_while_the_vendor_works_stays(before: list[Fact], facts: list[Fact], phase: Phase) -> None:
+    ended, told = live(*before, *facts)
     assert (ended.phase, told[-1].phase if isinstance(told[-1], End) else None) == (phase, phase)
     assert live(*READY, succeeded(), failed(), CancelRequested(), DeadlinePassed(), job=ended) == (
         ended,
@@ -123,7 +139,9 @@ def test_what_ends_a_job_while_the_vendor_works_stays(before: list[Fact], fact: 
 
 @pytest.mark.parametrize("before", [[], READY[:1], READY], ids=len)
 def test_withdrawn_consent_stops_what_has_not_reached_the_vendor(before: list[Fact]) -> None:
-    job, told = live(*before, ConsentWithdrawn(NOON + timedelta(minutes=1)))
+    withdrawal = ConsentWithdrawn(NOON + timedelta(minutes=1))
+    job, told = live(*before, withdrawal, withdrawal, SettlementDue())
+    assert told.count(Settle()) == (len(before) == len(READY)), "what was given out is called back"
     assert told[-1] == End(Phase.CANCELLED, CONSENT_WITHDRAWN)
     assert job.phase is Phase.CANCELLED
 
@@ -133,7 +151,8 @@ def test_withdrawn_consent_lets_the_vendor_finish_but_not_begin_again() -> None:
     withdrawn = replace(running, withdrawn_at=NOON + timedelta(minutes=1))
     assert apply(running, ConsentWithdrawn(NOON + timedelta(minutes=1))) == (running, ())
     assert live(succeeded(), job=withdrawn)[1] == [Complete()]
-    assert live(failed(), job=withdrawn)[1] == [End(Phase.CANCELLED, CONSENT_WITHDRAWN)]
+    ended, told = live(failed(), job=withdrawn)
+    assert (told, ended.due(5)) == ([End(Phase.CANCELLED, CONSENT_WITHDRAWN)], 0)
 
 
 def test_a_withdrawal_that_overtook_the_request_stops_it_before_the_vendor() -> None:
@@ -181,13 +200,15 @@ def test_a_job_is_running_when_all_that_is_left_of_it_is_at_the_vendor() -> None
 def test_withdrawn_consent_stops_a_job_of_which_an_item_has_not_reached_the_vendor() -> None:
     half, _ = live(*READY, started(), job=TWO)
     withdrawal = ConsentWithdrawn(NOON + timedelta(minutes=1))
-    assert live(withdrawal, job=half)[1] == [End(Phase.CANCELLED, CONSENT_WITHDRAWN)]
+    ended, told = live(withdrawal, failed(item=1, retryable=False), job=half)
+    assert told == [Settle(), End(Phase.CANCELLED, CONSENT_WITHDRAWN)]
+    assert ended.due(5) == 2, "what the vendor had begun is paid"
     whole, _ = live(started(item=1), job=half)
     assert live(withdrawal, job=whole) == (whole, [])
 
 
 def test_work_without_a_persons_photo_does_not_depend_on_consent() -> None:
-    words = replace(NEW, consent_given_at=None, missing=frozenset())
+    words = replace(NEW, consent_given_at=None, inputs=())
     assert live(ConsentWithdrawn(NOON), CreditsHeld(), job=words)[1] == [Dispatch(0, 1)]
 
 
@@ -203,7 +224,93 @@ def test_what_was_not_made_is_not_paid_and_the_rest_is_the_shoppers(
     succeeded: int, items: int, price: int, paid: int
 ) -> None:
     made = (Item(Step.SUCCEEDED),) * succeeded + (Item(Step.FAILED),) * (items - succeeded)
-    assert replace(NEW, items=made).due(price) == paid
+    assert replace(NEW, items=made, phase=Phase.COMPLETED).due(price) == paid
+
+
+@pytest.mark.parametrize(
+    ("phase", "paid"), [(Phase.CANCELLED, 4), (Phase.COMPLETED, 2), (Phase.EXPIRED, 0), (Phase.FAILED, 0)]
+)
+def test_of_a_cancelled_job_also_what_the_vendor_has_begun_is_paid(phase: Phase, paid: int) -> None:
+    assert replace(NEW, items=tuple(map(Item, Step)), phase=phase).due(11) == paid
+
+
+def test_a_cancel_ends_at_once_what_the_vendor_has_begun_or_not_been_given() -> None:
+    for before in ([], [*READY, started()]):
+        job, told = live(*before, CancelRequested())
+        assert (job.phase, told[-1]) == (Phase.CANCELLED, End(Phase.CANCELLED, CANCELLED_BY_OWNER))
+        assert job.due(5) == (5 if before else 0)
+
+
+@pytest.mark.parametrize(
+    ("word", "paid"),
+    [(started(), 5), (succeeded(), 5), (failed(), 0), (failed(retryable=False), 0), (SettlementDue(), 0)],
+    ids=["started", "succeeded", "failed", "refused", "nothing heard"],
+)
+def test_a_cancel_waits_for_word_of_what_is_on_its_way_to_the_vendor(word: Fact, paid: int) -> None:
+    waiting, told = live(*READY, CancelRequested(), CancelRequested())
+    assert (waiting.phase, told) == (Phase.DISPATCHED, [Dispatch(0, 1), Settle()])
+    job, told = live(word, job=waiting)
+    assert (job.phase, told) == (Phase.CANCELLED, [End(Phase.CANCELLED, CANCELLED_BY_OWNER)])
+    assert job.due(5) == paid
+
+
+def test_a_cancel_waits_for_word_of_every_item_and_tries_none_again() -> None:
+    facts = (started(), CancelRequested(), failed(item=1), started(item=2))
+    job, told = live(*GOOD, CreditsHeld(), *facts, job=THREE)
+    assert told[3:] == [Settle(), End(Phase.CANCELLED, CANCELLED_BY_OWNER)]
+    assert job.due(10) == 6
+
+
+def test_a_start_that_comes_after_the_end_is_known_as_unpaid() -> None:
+    job, _ = live(*READY, CancelRequested(), SettlementDue())
+    assert job.is_unpaid(0, 1)
+    assert not job.is_unpaid(0, 2)
+    assert not job.is_unpaid(7, 1)
+    paid, _ = live(*READY, started(), CancelRequested())
+    assert not paid.is_unpaid(0, 1)
+
+
+def test_nothing_is_settled_of_what_was_not_cancelled() -> None:
+    job, _ = live(*READY)
+    assert apply(job, SettlementDue()) == (job, ())
+
+
+THREE = replace(
+    NEW,
+    items=(Item(),) * 3,
+    inputs=(
+        Input(0, "person", "photo"),
+        Input(0, "garment", "shirt"),
+        Input(1, "person", "photo"),
+        Input(1, "garment", "dress"),
+        Input(2, "image", "room"),
+    ),
+)
+GOOD: list[Fact] = [InputReady(upload) for upload in ("photo", "shirt", "dress", "room")]
+
+
+def test_an_item_whose_input_cannot_be_used_fails_alone_and_says_which() -> None:
+    job, told = live(*GOOD[:2], InputRejected("dress", WHY), CreditsHeld(), InputReady("room"), job=THREE)
+    assert told == [Dispatch(0, 1), Dispatch(2, 1)]
+    assert job.items[1].reason == Reason("vendor_code", "Item 1, garment: The vendor says no.", role="garment")
+    job, told = live(succeeded(), succeeded(item=2), job=job)
+    assert (told, job.due(9)) == ([Complete()], 6)
+
+
+def test_an_input_of_several_items_fails_them_all_and_is_no_longer_waited_for() -> None:
+    job, told = live(InputRejected("photo", WHY), CreditsHeld(), InputReady("room"), job=THREE)
+    assert told == [Dispatch(2, 1)]
+    assert [item.reason.role if item.reason else None for item in job.items] == ["person", "person", None]
+    again = live(InputRejected("photo", WHY), InputRejected("shirt", WHY), InputReady("shirt"), job=job)
+    assert again[1] == []
+    assert again[0].items == job.items
+
+
+def test_a_job_all_of_whose_items_lack_an_input_fails_for_the_first_ones() -> None:
+    facts = (InputRejected("room", OTHER), InputRejected("dress", OTHER), CreditsHeld(), InputRejected("photo", WHY))
+    job, told = live(*facts, job=THREE)
+    assert told == [End(Phase.FAILED, Reason("vendor_code", "Item 0, person: The vendor says no.", role="person"))]
+    assert job.due(9) == 0
 
 
 def test_every_phase_is_open_or_an_end() -> None:

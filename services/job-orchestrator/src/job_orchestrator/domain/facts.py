@@ -78,9 +78,14 @@ class DeadlinePassed:
     """It is too late."""
 
 
+@dataclass(frozen=True, slots=True)
+class SettlementDue:
+    """Whatever is still on its way to the vendor is waited for no longer."""
+
+
 Preparation = InputReady | InputRejected | CreditsHeld | CreditsDenied
 Rendering = AttemptStarted | AttemptSucceeded | AttemptFailed
-Fact = Preparation | Rendering | CancelRequested | ConsentWithdrawn | DeadlinePassed
+Fact = Preparation | Rendering | CancelRequested | ConsentWithdrawn | DeadlinePassed | SettlementDue
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +103,15 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """To be told: the job ended without a picture."""
+    """To be told: the job ended without all of its pictures."""
 
     phase: Phase
     reason: Reason
 
 
-News = Dispatch | Complete | End
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """To be told: nothing more of it may be begun. It ends once it is known what was, or after a while."""
+
+
+News = Dispatch | Complete | End | Settle

@@ -1,6 +1,6 @@
 """What decides about a job: where it is, and how its items stand, each of which is one task at the vendor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -23,16 +23,34 @@ NOT_AT_VENDOR = frozenset({Phase.ACCEPTED, Phase.DISPATCHED})
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why there is no picture: a stable code, a sentence for a person, and what they can do better."""
+    """Why there is no picture: a stable code, a sentence for a person, and what they can do better.
+
+    `role` is the part of the input that cannot be used, where it is an input's fault.
+    """
 
     code: str
     message: str
     tip: str | None = None
+    role: str | None = None
+
+    def blaming(self, role: str, item: int | None) -> "Reason":
+        """The same, naming the input: its role and, where there are several items, whose it is."""
+        named = role if item is None else f"item {item}, {role}"
+        return replace(self, message=f"{named.capitalize()}: {self.message}", role=role)
 
 
 CANCELLED_BY_OWNER = Reason("cancelled", "You cancelled this picture.")
 CONSENT_WITHDRAWN = Reason("consent_withdrawn", "Consent was withdrawn, so this picture was not made.")
 DEADLINE_PASSED = Reason("deadline_passed", "The picture was not ready in time. Nothing was charged; please try again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An upload in its part of an item. One upload may be an input of several items."""
+
+    item: int
+    role: str
+    upload_id: str
 
 
 class Step(StrEnum):
@@ -61,15 +79,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What decides about a job. `missing` are the uploads not ready yet; `withdrawn_at` is of its person.
+    """What decides about a job. `ready` are the uploads that can be used; `withdrawn_at` is of its person.
 
-    Without `consent_given_at` no person's photo goes in, and none was needed.
+    Without `consent_given_at` no person's photo goes in, and none was needed. `stopping` is why it was cancelled, while
+    it is not known yet what the vendor has begun of it.
     """
 
     consent_given_at: datetime | None
-    missing: frozenset[str]
     max_attempts: int  # of each item
+    inputs: tuple[Input, ...] = ()
+    ready: frozenset[str] = frozenset()
     items: tuple[Item, ...] = (Item(),)
+    stopping: Reason | None = None
     withdrawn_at: datetime | None = None
     phase: Phase = Phase.ACCEPTED
     version: int = 1
@@ -80,6 +101,17 @@ class Job:
         """Whether the consent that the job was asked under still stands. A later consent is for later jobs."""
         given, withdrawn = self.consent_given_at, self.withdrawn_at
         return given is None or withdrawn is None or withdrawn < given
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """The uploads that items wait for."""
+        wanted = {each.upload_id for each in self.inputs if self.items[each.item].step is Step.WAITING}
+        return frozenset(wanted) - self.ready
+
+    @property
+    def is_on_its_way(self) -> bool:
+        """Whether work was given out of which it is not known whether the vendor has begun it."""
+        return any(item.step is Step.DISPATCHED for item in self.items)
 
     @property
     def attempt(self) -> int:
@@ -96,7 +128,22 @@ class Job:
         known = self.phase in OPEN and number < len(self.items)
         return known and self.items[number].awaits(attempt)
 
+    def is_unpaid(self, number: int, attempt: int) -> bool:
+        """Whether the job ended, by its owner's wish or too late, before it was known that this attempt had begun."""
+        gone = self.phase in {Phase.CANCELLED, Phase.EXPIRED} and number < len(self.items)
+        return gone and self.items[number].attempt == attempt and self.items[number].step is Step.DISPATCHED
+
     def due(self, price: int) -> int:
-        """What is paid of the price: the share of the items that succeeded, rounded in the shopper's favour."""
-        succeeded = sum(item.step is Step.SUCCEEDED for item in self.items)
-        return price * succeeded // len(self.items)
+        """What is paid of the price, rounded in the shopper's favour: the share of the items that succeeded.
+
+        Of a job that was cancelled also that of the items that are at the vendor, who is paid for them. Of one that
+        failed or expired, nothing.
+        """
+        paid = _PAID.get(self.phase, frozenset())
+        return price * sum(item.step in paid for item in self.items) // max(1, len(self.items))
+
+
+_PAID = {
+    Phase.COMPLETED: frozenset({Step.SUCCEEDED}),
+    Phase.CANCELLED: frozenset({Step.SUCCEEDED, Step.RUNNING}),
+}

@@ -25,6 +25,8 @@ from job_orchestrator.domain.facts import (
     News,
     Preparation,
     Rendering,
+    Settle,
+    SettlementDue,
 )
 from job_orchestrator.domain.job import (
     CANCELLED_BY_OWNER,
@@ -59,7 +61,9 @@ def _apply(job: Job, fact: Fact) -> Change:
         case ConsentWithdrawn(at):
             return _withdraw(job, at)
         case CancelRequested():
-            return _end(job, Phase.CANCELLED, CANCELLED_BY_OWNER)
+            return _stop(job, CANCELLED_BY_OWNER)
+        case SettlementDue():
+            return _end(job, Phase.CANCELLED, job.stopping) if job.stopping else _unchanged(job)
         case DeadlinePassed():
             return _end(job, Phase.EXPIRED, DEADLINE_PASSED)
         case _:
@@ -69,15 +73,28 @@ def _apply(job: Job, fact: Fact) -> Change:
 def _prepare(job: Job, fact: Preparation) -> Change:
     match fact:
         case InputReady(upload_id):
-            return _dispatch_if_ready(replace(job, missing=job.missing - {upload_id}))
+            known = {upload_id} & {each.upload_id for each in job.inputs}
+            return _dispatch_if_ready(replace(job, ready=job.ready | known))
         case CreditsHeld():
             return _dispatch_if_ready(replace(job, held=True))
         case InputRejected(upload_id, reason):
-            return _end(job, Phase.FAILED, reason) if upload_id in job.missing else _unchanged(job)
+            return _reject(job, upload_id, reason) if upload_id in job.missing else _unchanged(job)
         case CreditsDenied(reason):
             return _unchanged(job) if job.held else _end(job, Phase.FAILED, reason)
         case _:
             assert_never(fact)
+
+
+def _reject(job: Job, upload_id: str, reason: Reason) -> Change:
+    """The items that need this input fail; the others go on."""
+    for each in job.inputs:
+        item = job.items[each.item]
+        if each.upload_id == upload_id and item.step is Step.WAITING:
+            blamed = reason.blaming(each.role, each.item if len(job.items) > 1 else None)
+            job = _with(job, each.item, replace(item, step=Step.FAILED, reason=blamed))
+    if all(item.step is Step.FAILED for item in job.items):
+        return _fail(job)
+    return _dispatch_if_ready(job)
 
 
 def _render(job: Job, fact: Rendering) -> Change:
@@ -89,29 +106,40 @@ def _render(job: Job, fact: Rendering) -> Change:
             return _move(job, fact.item, replace(item, step=Step.SUCCEEDED, vendor_ms=item.vendor_ms + vendor_ms))
         case AttemptFailed(vendor_ms=vendor_ms, reason=reason, retryable=retryable):
             spent = _with(job, fact.item, replace(item, vendor_ms=item.vendor_ms + vendor_ms))
-            if retryable and item.attempt < job.max_attempts:
-                return _dispatch(spent, fact.item)
-            return _move(spent, fact.item, replace(spent.items[fact.item], step=Step.FAILED, reason=reason))
+            ended = replace(spent.items[fact.item], step=Step.FAILED, reason=reason)
+            if not retryable or item.attempt == job.max_attempts or job.stopping:
+                return _move(spent, fact.item, ended)
+            if not job.consented:
+                return _stop(_with(spent, fact.item, ended), CONSENT_WITHDRAWN)
+            return _dispatch(spent, fact.item)
         case _:
             assert_never(fact)
+
+
+def _stop(job: Job, reason: Reason) -> Change:
+    # What the vendor has begun is paid: of work on its way to it that is not known yet.
+    if not job.is_on_its_way:
+        return _end(job, Phase.CANCELLED, reason)
+    return (job, ()) if job.stopping else (replace(job, stopping=reason), (Settle(),))
 
 
 def _withdraw(job: Job, at: datetime) -> Change:
     told = replace(job, withdrawn_at=max(at, job.withdrawn_at or at))
     # What the vendor already works on is not called back: its result is stored, and can be erased.
     stops = not told.consented and job.phase in NOT_AT_VENDOR
-    return _end(told, Phase.CANCELLED, CONSENT_WITHDRAWN) if stops else _unchanged(job)
+    return _stop(told, CONSENT_WITHDRAWN) if stops and not job.stopping else _unchanged(job)
 
 
 def _dispatch_if_ready(job: Job) -> Change:
     ready = job.phase is Phase.ACCEPTED and job.held and not job.missing
-    return _dispatch(job, *range(len(job.items))) if ready else (job, ())
+    waiting = (number for number, item in enumerate(job.items) if item.step is Step.WAITING)
+    return _dispatch(job, *waiting) if ready else (job, ())
 
 
 def _dispatch(job: Job, *numbers: int) -> Change:
     """The next attempt at each of these items."""
     if not job.consented:
-        return _end(job, Phase.CANCELLED, CONSENT_WITHDRAWN)
+        return _stop(job, CONSENT_WITHDRAWN)
     for number in numbers:
         job = _with(
             job, number, replace(job.items[number], step=Step.DISPATCHED, attempt=job.items[number].attempt + 1)
@@ -126,10 +154,17 @@ def _move(job: Job, number: int, item: Item) -> Change:
     steps = {item.step for item in job.items}
     if Step.DISPATCHED in steps:
         return job, ()
+    if job.stopping:
+        return _end(job, Phase.CANCELLED, job.stopping)
     if Step.RUNNING in steps:
         return replace(job, phase=Phase.RUNNING), ()
     if Step.SUCCEEDED in steps:
         return replace(job, phase=Phase.COMPLETED), (Complete(),)
+    return _fail(job)
+
+
+def _fail(job: Job) -> Change:
+    """Nothing was made: the reason of the first item is the job's."""
     return _end(job, Phase.FAILED, next(item.reason for item in job.items if item.reason))
 
 

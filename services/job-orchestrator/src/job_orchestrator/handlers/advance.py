@@ -1,9 +1,10 @@
 """Letting a fact happen to a job: what changed is written, what is to be told is told."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, assert_never
 
 from closet_contracts.envelope import Event, EventData
 from closet_contracts.job import (
@@ -14,19 +15,21 @@ from closet_contracts.job import (
     JobDispatched,
     JobExpired,
     JobFailed,
+    JobStopRequested,
 )
 from closet_contracts.render import ResultFile
 from closet_contracts.upload import Asset
-from closet_contracts.work import WORK, Task, tasks_of
+from closet_contracts.work import WORK, Role, Task, tasks_of
 from closet_messaging import outbox
 from closet_messaging.unit import Tx
 from prometheus_client import Histogram
 
-from job_orchestrator import store
-from job_orchestrator.domain.facts import Complete, Dispatch, End, Fact, News
-from job_orchestrator.domain.job import Phase
+from job_orchestrator.domain.facts import Complete, DeadlinePassed, Dispatch, End, Fact, News, Settle
+from job_orchestrator.domain.job import OPEN, Phase, Reason
 from job_orchestrator.domain.life import apply
-from job_orchestrator.store import Attempt, Row
+from job_orchestrator.store import jobs
+from job_orchestrator.store.attempts import Attempt, note_attempt
+from job_orchestrator.store.jobs import Row
 
 DURATION = Histogram(
     "gen_job_duration_seconds",
@@ -35,38 +38,51 @@ DURATION = Histogram(
     buckets=(5, 10, 30, 60, 120, 300),
 )
 
-_ENDED: Mapping[Phase, type[JobFailed | JobCancelled | JobExpired]] = {
-    Phase.FAILED: JobFailed,
-    Phase.CANCELLED: JobCancelled,
-    Phase.EXPIRED: JobExpired,
-}
+SETTLE_AFTER = timedelta(seconds=5)
+"""How long a cancelled job waits for word of what the vendor has begun, where work is on its way there."""
 
 
 def advance(tx: Tx, row: Row, fact: Fact, cause: Event[Any] | None) -> None:
-    """Let `fact` happen to the locked job: write what changed, tell what is to be told."""
-    after, told = apply(row.job, fact)
+    """Let `fact` happen to the locked job: write what changed, tell what is to be told.
+
+    Of a job that is past its deadline nothing can be made any more, whatever is heard late: its client may have been
+    told so already.
+    """
+    now = tx.now()
+    after, told = apply(row.job, DeadlinePassed() if row.deadline <= now else fact)
     if after is row.job:
         return
     row.job = after
-    row.reason = next((news.reason for news in told if isinstance(news, End)), None)
-    store.save(tx, row)
-    if told:
-        _tell(tx, row, told, cause)
-
-
-def _tell(tx: Tx, row: Row, told: Sequence[News], cause: Event[Any] | None) -> None:
+    for news in told:
+        if isinstance(news, Settle):
+            row.settle_at = now + SETTLE_AFTER
+        elif isinstance(news, End):
+            row.reason = _reason_of(row, news)
+    jobs.save(tx, row)
     for data in _facts(row, told):
         outbox.add(tx, data, tenant=row.tenant_id, cause=cause)
         if isinstance(data, JobDispatched):
-            now = datetime.now(UTC)
-            store.note_attempt(tx, Attempt(row.job_id, data.item, data.attempt, dispatched_at=now))
-        else:
-            lasted = (datetime.now(UTC) - row.accepted_at).total_seconds()
-            tx.after_commit(partial(DURATION.labels(row.kind, row.job.phase.value).observe, lasted))
+            note_attempt(tx, Attempt(row.job_id, data.item, data.attempt, dispatched_at=now))
+    if row.job.phase not in OPEN:
+        lasted = (now - row.accepted_at).total_seconds()
+        tx.after_commit(partial(DURATION.labels(row.kind, row.job.phase.value).observe, lasted))
+
+
+def _reason_of(row: Row, end: End) -> Reason:
+    """Why it ended, and if its owner gave it up, what that costs."""
+    if end.phase is not Phase.CANCELLED:
+        return end.reason
+    credits = _credits(row)
+    charged = f"{credits} credits are charged for what had been begun." if credits else "Nothing is charged."
+    return replace(end.reason, message=f"{end.reason.message} {charged}")
+
+
+def _credits(row: Row) -> int:
+    return row.job.due(row.request["price"]["credits"])
 
 
 def _facts(row: Row, told: Sequence[News]) -> Iterator[EventData]:
-    tasks = tasks_of(WORK.validate_python(row.request["work"])) if isinstance(told[0], Dispatch) else ()
+    tasks = tasks_of(WORK.validate_python(row.request["work"])) if told and isinstance(told[0], Dispatch) else ()
     for news in told:
         match news:
             case Dispatch(item, attempt):
@@ -75,6 +91,10 @@ def _facts(row: Row, told: Sequence[News]) -> Iterator[EventData]:
                 yield _completed(row)
             case End():
                 yield _unfinished(row, news)
+            case Settle():
+                yield _stopping(row)
+            case _:
+                assert_never(news)
 
 
 def _dispatched(row: Row, task: Task, item: int, attempt: int) -> JobDispatched:
@@ -94,37 +114,64 @@ def _dispatched(row: Row, task: Task, item: int, attempt: int) -> JobDispatched:
     )
 
 
+def _stopping(row: Row) -> JobStopRequested:
+    code = row.job.stopping.code if row.job.stopping else ""
+    return JobStopRequested(job_id=row.job_id, user_id=row.user_id, version=row.job.version, code=code)
+
+
 def _completed(row: Row) -> JobCompleted:
-    results = [
-        ResultFile.model_validate({**result, "item": number})
-        for number in range(len(row.job.items))
-        for result in row.results.get(str(number), ())
-    ]
     failures = [
-        ItemFailure(item=number, code=item.reason.code, message=item.reason.message, tip=item.reason.tip)
+        ItemFailure(
+            item=number,
+            code=item.reason.code,
+            message=item.reason.message,
+            tip=item.reason.tip,
+            role=_role(item.reason),
+        )
         for number, item in enumerate(row.job.items)
         if item.reason
     ]
     return JobCompleted(
-        job_id=row.job_id,
-        user_id=row.user_id,
-        version=row.job.version,
+        **_common(row),
         kind=row.kind,
-        results=tuple(results),
+        results=_results(row),
         failures=tuple(failures),
-        attempts=row.job.attempt,
-        credits=row.job.due(row.request["price"]["credits"]),
+        credits=_credits(row),
         vendor_ms=row.job.vendor_ms,
     )
 
 
-def _unfinished(row: Row, end: End) -> JobFailed | JobCancelled | JobExpired:
-    return _ENDED[end.phase](
-        job_id=row.job_id,
-        user_id=row.user_id,
-        version=row.job.version,
-        code=end.reason.code,
-        message=end.reason.message,
-        tip=end.reason.tip,
-        attempts=row.job.attempt,
+def _results(row: Row) -> tuple[ResultFile, ...]:
+    """What was made, in the order of the items."""
+    return tuple(
+        ResultFile.model_validate({**result, "item": number})
+        for number in range(len(row.job.items))
+        for result in row.results.get(str(number), ())
     )
+
+
+def _unfinished(row: Row, end: End) -> JobFailed | JobCancelled | JobExpired:
+    reason = row.reason or end.reason
+    told = {**_common(row), "code": reason.code, "message": reason.message, "tip": reason.tip}
+    match end.phase:
+        case Phase.CANCELLED:
+            return JobCancelled(**told, credits=_credits(row), results=_results(row))
+        case Phase.EXPIRED:
+            return JobExpired(**told)
+        case _:
+            several = len(row.job.items) > 1
+            first = next((number for number, item in enumerate(row.job.items) if item.reason), None)
+            return JobFailed(**told, item=first if several else None, role=_role(reason))
+
+
+def _role(reason: Reason) -> Role | None:
+    return Role(reason.role) if reason.role else None
+
+
+def _common(row: Row) -> dict[str, Any]:
+    return {
+        "job_id": row.job_id,
+        "user_id": row.user_id,
+        "version": row.job.version,
+        "attempts": row.job.attempt,
+    }

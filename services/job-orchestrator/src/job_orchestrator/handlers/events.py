@@ -1,7 +1,9 @@
 """One function per event."""
 
+from collections.abc import Callable
 from typing import Any
 
+import structlog
 from closet_contracts.credit import CreditDenied, CreditHeld
 from closet_contracts.envelope import Event, EventData
 from closet_contracts.generation import GenerationCancelRequested, GenerationRequested
@@ -11,8 +13,8 @@ from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
 from closet_contracts.upload import UploadReady, UploadRejected
 from closet_messaging import outbox
 from closet_messaging.unit import Tx
+from prometheus_client import Counter
 
-from job_orchestrator import store
 from job_orchestrator.domain.facts import (
     AttemptFailed,
     AttemptStarted,
@@ -21,13 +23,23 @@ from job_orchestrator.domain.facts import (
     ConsentWithdrawn,
     CreditsDenied,
     CreditsHeld,
+    DeadlinePassed,
     Fact,
     InputReady,
     InputRejected,
 )
 from job_orchestrator.domain.job import Reason
 from job_orchestrator.handlers.advance import advance
-from job_orchestrator.store import Attempt, Row
+from job_orchestrator.store import jobs
+from job_orchestrator.store.attempts import Attempt, note_attempt
+from job_orchestrator.store.jobs import Row
+from job_orchestrator.store.withdrawals import note_withdrawal
+
+log = structlog.get_logger(__name__)
+
+UNPAID = Counter("closet_unpaid_starts_total", "Tasks that the vendor took after their job had ended without them")
+PORTION = 100
+"""How many jobs one transaction stops when consent is withdrawn."""
 
 
 class UnknownJob(LookupError):
@@ -35,14 +47,20 @@ class UnknownJob(LookupError):
 
 
 async def accept_job(max_attempts: int, tx: Tx, event: Event[GenerationRequested]) -> None:
-    """Make the job; one whose person has withdrawn consent since ends at once, before anybody touches the photo."""
-    row = await store.insert(tx, event, max_attempts)
+    """Make the job; one that is too late, or whose person has withdrawn consent since, ends at once.
+
+    Then nobody touches the photo, and nothing is held.
+    """
+    row = await jobs.insert(tx, event, max_attempts)
     if row is None:
+        return
+    data = event.data
+    if data.deadline <= tx.now():
+        advance(tx, row, DeadlinePassed(), event)
         return
     if row.job.withdrawn_at and not row.job.consented:
         advance(tx, row, ConsentWithdrawn(row.job.withdrawn_at), event)
         return
-    data = event.data
     accepted = JobAccepted(
         job_id=row.job_id,
         user_id=row.user_id,
@@ -57,16 +75,24 @@ async def accept_job(max_attempts: int, tx: Tx, event: Event[GenerationRequested
 
 
 async def cancel_job(tx: Tx, event: Event[GenerationCancelRequested]) -> None:
-    """The owner cancels."""
-    await _take(tx, event, event.data.job_id, CancelRequested())
+    """The owner cancels. Where the request was never heard of the job ends all the same, and stays ended."""
+    row = await jobs.add_cancelled(tx, event.data.job_id, event.tenantid, event.data.user_id)
+    if row is None:
+        await _take(tx, event, event.data.job_id, CancelRequested())
+        return
+    advance(tx, row, CancelRequested(), event)
 
 
-async def withdraw_consent(tx: Tx, event: Event[PersonConsentWithdrawn]) -> None:
-    """Stop the person's jobs that have not reached the vendor, and those whose request is still on its way."""
-    user_id, at = event.data.user_id, event.data.withdrawn_at
-    for row in await store.lock_not_at_vendor(tx, event.tenantid, user_id):
+async def withdraw_consent(wake: Callable[[], None], tx: Tx, event: Event[PersonConsentWithdrawn]) -> None:
+    """Stop the person's jobs that have not reached the vendor, and those whose request is still on its way.
+
+    Many are stopped a portion at a time, the others by a worker: `wake` wakes it. None of them goes on meanwhile.
+    """
+    person, at = (event.tenantid, event.data.user_id), event.data.withdrawn_at
+    for row in await jobs.lock_withdrawn(tx, person, at, PORTION):
         advance(tx, row, ConsentWithdrawn(at), event)
-    store.note_withdrawal(tx, event.tenantid, user_id, at)
+    note_withdrawal(tx, person, at)
+    tx.after_commit(wake)
 
 
 async def input_ready(tx: Tx, event: Event[UploadReady]) -> None:
@@ -96,9 +122,13 @@ async def credits_denied(tx: Tx, event: Event[CreditDenied]) -> None:
 async def attempt_started(tx: Tx, event: Event[RenderStarted]) -> None:
     """The vendor took the task."""
     data = event.data
-    await _take(tx, event, data.job_id, AttemptStarted(data.item, data.attempt))
+    row = await _locked(tx, event, data.job_id)
+    if row.job.is_unpaid(data.item, data.attempt):
+        tx.after_commit(UNPAID.inc)
+        log.warning("begun_unpaid", job_id=data.job_id, item=data.item, phase=row.job.phase.value)
+    advance(tx, row, AttemptStarted(data.item, data.attempt), event)
     started = Attempt(data.job_id, data.item, data.attempt, started_at=event.time, vendor_task_id=data.vendor_task_id)
-    store.note_attempt(tx, started)
+    note_attempt(tx, started)
 
 
 async def attempt_succeeded(tx: Tx, event: Event[RenderSucceeded]) -> None:
@@ -125,7 +155,7 @@ async def _take(tx: Tx, event: Event[EventData], job_id: str, fact: Fact) -> Non
 
 
 async def _locked(tx: Tx, event: Event[EventData], job_id: str) -> Row:
-    row = await store.lock(tx, job_id, event.tenantid)
+    row = await jobs.lock(tx, job_id, event.tenantid)
     if row is None:
         raise UnknownJob(f"{event.type} is about a job that tenant {event.tenantid} does not have")
     return row
@@ -143,4 +173,4 @@ def _note_end(tx: Tx, event: Event[Any], outcome: str, vendor_code: str | None =
         vendor_calls=data.vendor_calls,
         vendor_ms=data.vendor_ms,
     )
-    store.note_attempt(tx, ended)
+    note_attempt(tx, ended)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import asyncpg
 from closet_contracts.envelope import Event
@@ -15,12 +15,14 @@ from closet_contracts.generation import GenerationRequested
 from closet_contracts.work import tasks_of
 from closet_messaging.unit import Tx
 
-from job_orchestrator.domain.job import OPEN, Item, Job, Phase, Reason, Step
+from job_orchestrator.domain.job import OPEN, Input, Item, Job, Phase, Reason, Step
 
 _REQUEST = {"work", "inputs", "price", "priority"}
+# Of a job whose request never came only its owner is known.
+_NOTHING_KNOWN = {"work": {"kind": "unknown"}, "inputs": [], "price": {"credits": 0}, "priority": "interactive"}
 _COLUMNS = """
     j.job_id, j.tenant_id, j.user_id, j.request, j.consent_given_at, j.deadline, j.max_attempts, j.traceparent,
-    j.phase, j.version, j.held, j.assets, j.items, j.results, j.accepted_at, w.withdrawn_at
+    j.phase, j.version, j.held, j.assets, j.items, j.results, j.accepted_at, j.stopping, j.settle_at, w.withdrawn_at
 """
 _JOB = f"SELECT {_COLUMNS} FROM jobs j LEFT JOIN withdrawals w USING (tenant_id, user_id)"  # noqa: S608 (constants)
 
@@ -43,6 +45,7 @@ class Row:
     assets: dict[str, Any]
     results: dict[str, list[Any]]
     job: Job
+    settle_at: datetime | None = None
     reason: Reason | None = None
 
     @property
@@ -50,22 +53,6 @@ class Row:
         """What is made, such as `tryon`."""
         kind: str = self.request["work"]["kind"]
         return kind
-
-
-class Attempt(NamedTuple):
-    """What one fact tells about an attempt at an item. `outcome` is `succeeded` or a failure's code."""
-
-    job_id: str
-    item: int
-    attempt: int
-    dispatched_at: datetime | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    outcome: str | None = None
-    vendor_task_id: str | None = None
-    vendor_code: str | None = None
-    vendor_calls: int | None = None
-    vendor_ms: int | None = None
 
 
 async def insert(tx: Tx, event: Event[GenerationRequested], max_attempts: int) -> Row | None:
@@ -104,13 +91,33 @@ async def lock(tx: Tx, job_id: str, tenant_id: str) -> Row | None:
     return _remember(tx, record) if record else None
 
 
-async def lock_not_at_vendor(tx: Tx, tenant_id: str, user_id: str) -> list[Row]:
-    """A person's jobs that have not reached the vendor, locked."""
-    records = await tx.conn.fetch(
-        f"""{_JOB} WHERE j.tenant_id = $1 AND j.user_id = $2 AND phase IN ('accepted', 'dispatched')
-        ORDER BY job_id FOR UPDATE OF j""",
+async def add_cancelled(tx: Tx, job_id: str, tenant_id: str, user_id: str) -> Row | None:
+    """A job that was cancelled before its request was heard of, in the request's place; None if it is there already."""
+    record = await tx.conn.fetchrow(
+        """
+        INSERT INTO jobs (job_id, tenant_id, user_id, request, deadline, max_attempts, items)
+        VALUES ($1, $2, $3, $4, now() + interval '1 day', 1, '[]') ON CONFLICT (job_id) DO NOTHING
+        RETURNING *, NULL::timestamptz AS withdrawn_at
+        """,
+        job_id,
         tenant_id,
         user_id,
+        _NOTHING_KNOWN,
+    )
+    return _remember(tx, record) if record else None
+
+
+async def lock_withdrawn(tx: Tx, person: tuple[str, str], at: datetime, limit: int) -> list[Row]:
+    """Jobs of a person (tenant, user) that have not reached the vendor, asked for before they withdrew consent `at`.
+
+    At most so many, locked; those that others hold are left for later.
+    """
+    records = await tx.conn.fetch(
+        f"""{_JOB} WHERE j.tenant_id = $1 AND j.user_id = $2 AND phase IN ('accepted', 'dispatched')
+            AND settle_at IS NULL AND j.consent_given_at <= $3 ORDER BY job_id LIMIT $4 FOR UPDATE OF j SKIP LOCKED""",
+        *person,
+        at,
+        limit,
     )
     return [_remember(tx, record) for record in records]
 
@@ -125,11 +132,23 @@ async def lock_due(tx: Tx, limit: int) -> list[Row]:
     return [_remember(tx, record) for record in records]
 
 
-async def seconds_to_next_deadline(tx: Tx) -> float | None:
-    """Seconds until the next open job is due, negative if it is overdue; None if no job is open."""
+async def lock_settling(tx: Tx, limit: int) -> list[Row]:
+    """Cancelled jobs that have waited long enough to know what the vendor has begun of them, likewise."""
+    records = await tx.conn.fetch(
+        f"""{_JOB} WHERE phase = 'dispatched' AND settle_at <= now()
+        ORDER BY settle_at LIMIT $1 FOR UPDATE OF j SKIP LOCKED""",
+        limit,
+    )
+    return [_remember(tx, record) for record in records]
+
+
+async def seconds_to_next_due(tx: Tx) -> float | None:
+    """Seconds until the next open job is to be ended, negative if it is overdue; None if no job is open."""
     seconds: float | None = await tx.conn.fetchval(
-        """SELECT extract(epoch FROM min(deadline) - now())::float8 FROM jobs
-        WHERE phase IN ('accepted', 'dispatched', 'running')"""
+        """SELECT extract(epoch FROM least(
+            (SELECT min(deadline) FROM jobs WHERE phase IN ('accepted', 'dispatched', 'running')),
+            (SELECT min(settle_at) FROM jobs WHERE phase = 'dispatched' AND settle_at IS NOT NULL)
+        ) - now())::float8"""
     )
     return seconds
 
@@ -144,7 +163,7 @@ def _save(tx: Tx, row: Row) -> None:
     tx.defer(
         """
         UPDATE jobs SET phase = $2, version = $3, attempt = $4, held = $5, assets = $6, items = $7, results = $8,
-            code = $9, message = $10, updated_at = now()
+            code = $9, message = $10, stopping = $11, settle_at = $12, updated_at = now()
         WHERE job_id = $1
         """,
         row.job_id,
@@ -153,48 +172,13 @@ def _save(tx: Tx, row: Row) -> None:
         job.attempt,
         job.held,
         dict(row.assets),
-        [asdict(item) for item in job.items],
+        [asdict(item, dict_factory=_known) for item in job.items],
         dict(row.results) if job.phase in OPEN else {},  # the end has told of them
         row.reason.code if row.reason else None,
         row.reason.message if row.reason else None,
+        asdict(job.stopping, dict_factory=_known) if job.stopping else None,
+        row.settle_at,
     )
-
-
-def note_withdrawal(tx: Tx, tenant_id: str, user_id: str, at: datetime) -> None:
-    """Remember the person's last withdrawal of consent."""
-    tx.defer(
-        """
-        INSERT INTO withdrawals (tenant_id, user_id, withdrawn_at) VALUES ($1, $2, $3)
-        ON CONFLICT (tenant_id, user_id)
-        DO UPDATE SET withdrawn_at = greatest(withdrawals.withdrawn_at, excluded.withdrawn_at)
-        """,
-        tenant_id,
-        user_id,
-        at,
-    )
-
-
-def note_attempt(tx: Tx, note: Attempt) -> None:
-    """Add to what is known of an attempt; what is known already stays, in whatever order it is told."""
-    tx.defer(_NOTE_ATTEMPT, *note)
-
-
-_NOTE_ATTEMPT = """
-    INSERT INTO attempts AS a (
-        job_id, item, attempt, dispatched_at, started_at, ended_at, outcome, vendor_task_id, vendor_code, vendor_calls,
-        vendor_ms
-    )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-    ON CONFLICT (job_id, item, attempt) DO UPDATE SET
-        dispatched_at = coalesce(a.dispatched_at, excluded.dispatched_at),
-        started_at = coalesce(a.started_at, excluded.started_at),
-        ended_at = coalesce(a.ended_at, excluded.ended_at),
-        outcome = coalesce(a.outcome, excluded.outcome),
-        vendor_task_id = coalesce(a.vendor_task_id, excluded.vendor_task_id),
-        vendor_code = coalesce(a.vendor_code, excluded.vendor_code),
-        vendor_calls = coalesce(a.vendor_calls, excluded.vendor_calls),
-        vendor_ms = coalesce(a.vendor_ms, excluded.vendor_ms)
-"""
 
 
 def _jobs(tx: Tx) -> dict[str, Row]:
@@ -208,7 +192,6 @@ def _remember(tx: Tx, record: asyncpg.Record) -> Row:
 
 
 def _row(record: asyncpg.Record) -> Row:
-    uploads = frozenset(part["uploadId"] for part in record["request"]["inputs"])
     return Row(
         job_id=record["job_id"],
         tenant_id=record["tenant_id"],
@@ -219,19 +202,32 @@ def _row(record: asyncpg.Record) -> Row:
         accepted_at=record["accepted_at"],
         assets=record["assets"],
         results=record["results"],
+        settle_at=record["settle_at"],
         job=Job(
             consent_given_at=record["consent_given_at"],
-            missing=uploads - record["assets"].keys(),
             max_attempts=record["max_attempts"],
+            inputs=tuple(
+                Input(part.get("item", 0), part["role"], part["uploadId"]) for part in record["request"]["inputs"]
+            ),
+            ready=frozenset(record["assets"]),
             items=tuple(map(_item, record["items"])),
             withdrawn_at=record["withdrawn_at"],
             phase=Phase(record["phase"]),
             version=record["version"],
             held=record["held"],
+            stopping=_reason(record["stopping"]),
         ),
     )
 
 
+def _known(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Without a role where there is none: a replica of the last release, which knows of none, reads the others."""
+    return {name: value for name, value in fields if (name, value) != ("role", None)}
+
+
 def _item(stored: Mapping[str, Any]) -> Item:
-    reason = stored["reason"]
-    return Item(Step(stored["step"]), stored["attempt"], stored["vendor_ms"], Reason(**reason) if reason else None)
+    return Item(Step(stored["step"]), stored["attempt"], stored["vendor_ms"], _reason(stored["reason"]))
+
+
+def _reason(stored: Mapping[str, Any] | None) -> Reason | None:
+    return Reason(**stored) if stored else None

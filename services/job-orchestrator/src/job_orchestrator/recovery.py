@@ -1,0 +1,81 @@
+"""`python -m job_orchestrator recover`: jobs as far as they had come; each ends as was told, and only once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from closet_contracts.codec import decode
+from closet_contracts.envelope import Event, EventData
+from closet_contracts.job import JobCancelled, JobCompleted, JobExpired, JobFailed, JobStopRequested
+from closet_contracts.nouns import Service
+from closet_messaging.handling import Handler
+from closet_messaging.recovering import parser, run
+from closet_messaging.recovery import Diverged, Plan
+from closet_messaging.unit import Tx
+
+from job_orchestrator.domain.job import CANCELLED_BY_OWNER, CONSENT_WITHDRAWN, OPEN, Phase, Reason
+from job_orchestrator.handlers.events import UnknownJob
+from job_orchestrator.settings import Settings
+from job_orchestrator.store import jobs, recovery
+from job_orchestrator.store.jobs import Row
+from job_orchestrator.subscriptions import subscriptions
+
+_ENDS: Mapping[type[EventData], Phase] = {
+    JobCompleted: Phase.COMPLETED,
+    JobFailed: Phase.FAILED,
+    JobCancelled: Phase.CANCELLED,
+    JobExpired: Phase.EXPIRED,
+}
+_END_TYPES = frozenset(model.TYPE for model in _ENDS)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Recover; see `closet_messaging.recovering.run`."""
+    return run(Settings, "job_orchestrator", plan, parser("job_orchestrator").parse_args(arguments))
+
+
+def plan(settings: Settings) -> Plan:
+    """How this service recovers. No reaper runs: a deadline counts by the time at which a fact was handled first."""
+    handlers = subscriptions(settings, lambda: None)
+    return Plan(
+        service=Service.JOB_ORCHESTRATOR,
+        handlers={model: partial(_end_as_told, handler) for model, handler in handlers.items()},
+        facts={**dict.fromkeys(_ENDS, _end), JobStopRequested: _stop},
+    )
+
+
+async def _end_as_told(handler: Handler, tx: Tx, event: Event[Any]) -> None:
+    """Handle, and tell of no end that was told, whatever it was told because of; never of another than that."""
+    await handler(tx, event)
+    for row in [row for row in tx.outbox if row.subject in _END_TYPES]:
+        told = await recovery.told_end(tx.conn, decode(row.payload).subject, _END_TYPES)
+        if told == row.subject:
+            tx.outbox.remove(row)
+        elif told is not None:
+            raise Diverged(f"{told} was told of {event.correlationid}, and now it would be {row.subject}")
+
+
+async def _end(tx: Tx, event: Event[JobCompleted | JobFailed | JobCancelled | JobExpired]) -> None:
+    data, row = event.data, await _locked(tx, event)
+    if row.job.phase in OPEN:
+        row.job = replace(row.job, phase=_ENDS[type(data)], version=data.version)
+        row.reason = None if isinstance(data, JobCompleted) else Reason(data.code, data.message, data.tip)
+        jobs.save(tx, row)
+
+
+async def _stop(tx: Tx, event: Event[JobStopRequested]) -> None:
+    row = await _locked(tx, event)
+    if row.job.phase in OPEN and row.job.stopping is None:
+        reasons = {reason.code: reason for reason in (CANCELLED_BY_OWNER, CONSENT_WITHDRAWN)}
+        reason = reasons.get(event.data.code, CANCELLED_BY_OWNER)
+        row.job = replace(row.job, stopping=reason, version=event.data.version)
+        row.settle_at = tx.now()
+        jobs.save(tx, row)
+
+
+async def _locked(tx: Tx, event: Event[Any]) -> Row:
+    row = await jobs.lock(tx, event.data.job_id, event.tenantid)
+    if row is None:
+        raise UnknownJob(event.data.job_id)
+    return row
