@@ -14,4 +14,5 @@ class Settings(ServiceSettings):
     public_url: str = ""  # put before the paths in answers; empty: paths alone
     consent_version: str = "v2.0"
     job_deadline_s: int = Field(default=900, gt=0)
+    job_overdue_s: int = Field(default=60, ge=0)  # so long after its deadline a job that nobody has ended is ended here
     longest_wait_s: int = Field(default=600, gt=0)  # for a job's turn at the vendor; below the deadline

@@ -2,7 +2,8 @@
 
 from closet_chassis.postgres import Pool
 
-from kiosk_gateway.store import idempotency, quotes, sessions
+from kiosk_gateway.handlers.revocation import AGE
+from kiosk_gateway.store import idempotency, quotes, revocations, sessions
 
 EVERY_S = 600.0
 AT_ONCE = 5000  # what one statement deletes in well under its time
@@ -15,5 +16,6 @@ async def keep_house(pool: Pool) -> bool:
             await idempotency.forget(conn, AT_ONCE),
             await sessions.forget_expired(conn, AT_ONCE),
             await quotes.forget(conn, AT_ONCE),
+            await revocations.forget(conn, AGE, AT_ONCE),
         )
     return AT_ONCE in forgotten

@@ -20,7 +20,7 @@ from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import Pool, close_pool, create_pool
 from closet_chassis.readiness import Readiness
 from closet_contracts.codec import decode, encode
-from closet_contracts.credit import CreditBalanceChanged, CreditPricesPublished, PriceBook, price
+from closet_contracts.credit import CreditBalanceChanged, CreditPricesPublished, PriceBook, Tier, Unpriceable, price
 from closet_contracts.envelope import Event, EventData, new_event
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted, JobCompleted, JobFailed
@@ -57,7 +57,8 @@ from nats.aio.client import Client
 PACKAGES = ("closet_messaging", "kiosk_gateway")
 BOOK = PriceBook(
     version="2026-01",
-    credits={"tryon": 5, "text2img": 3, "edit": 4, "batch": 2, "hairstyle": 5, "skin-analysis": 4},
+    credits={"tryon": 5, "text2img": 3, "edit": 4, "batch": 2, "hairstyle": 5},
+    tiers={"skin-analysis": {"sd": (Tier(up_to=4, credits=18),), "hd": (Tier(up_to=4, credits=24),)}},
 )
 TEMPLATES = [Template(template_id=f"hair-{number}", title=f"Style {number}") for number in range(5)]
 KEYS = {"acme": "clk_acme_0123456789abcdefghij", "other": "clk_other_0123456789abcdefghij"}
@@ -127,7 +128,7 @@ class Api:
         return await self.call("POST", f"/api{path}", {} if body is None else body, **headers)
 
     async def upload(self) -> str:
-        ticket = await self.post("/gen/upload-url", {"filename": "a.png", "contentType": "image/png"})
+        ticket = await self.post("/gen/upload-url", {"filename": "a.png", "contentType": "image/png", "size": 1000})
         assert ticket.status == 200, ticket
         return str(ticket.body["key"])
 
@@ -206,9 +207,13 @@ async def sign_get(request: SignGet) -> SignedGets:
 async def quote_price(request: QuotePrice) -> Quote:
     if request.user_id == "unpriceable":
         raise rpc.RpcFailed("unpriceable", "the price book has no price for this")
+    try:
+        quoted = price(BOOK, request.item)
+    except Unpriceable as error:
+        raise rpc.RpcFailed("unpriceable", str(error)) from error
     return Quote(
         quote_id=new_id("quo"),
-        price=price(BOOK, request.item),
+        price=quoted,
         description="A try-on",
         expires_at=datetime.now(UTC) + timedelta(minutes=-10 if request.user_id == "slow" else 10),
         balance=3,
@@ -219,6 +224,8 @@ async def quote_price(request: QuotePrice) -> Quote:
 async def read_statement(request: ReadStatement) -> Statement:
     if request.account_id != "tenant:acme":
         raise rpc.RpcFailed("unknown_account", "There is no such wallet.")
+    if request.after and not request.after.isdecimal():
+        raise rpc.RpcFailed("invalid_cursor", "This cursor is not one that was given out here.")
     line = StatementLine(
         at=request.since,
         transaction_id="1",
@@ -230,6 +237,7 @@ async def read_statement(request: ReadStatement) -> Statement:
         job_id="job_1",
         renders=("job_1.0.1",),
         trace_id="0af7651916cd43dd8448eb211c80319c",
+        usd_cents=-50,
     )
     return Statement(
         account_id=request.account_id,
@@ -239,6 +247,7 @@ async def read_statement(request: ReadStatement) -> Statement:
         closing=95,
         lines=(line,),
         next_after=None if request.after else "1",
+        usd_cents_per_credit=10,
     )
 
 
@@ -290,7 +299,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def replica(
-    pool: Pool, database_url: str, nats_url: Callable[[str], str], world: World, tmp_path: Path
+    pool: Pool, database_url: str, owner_url: str, nats_url: Callable[[str], str], world: World, tmp_path: Path
 ) -> AsyncIterator[Callable[..., Awaitable[Replica]]]:
     """Starts the service as its process does; twice for two replicas. Two tenants and the prices are known."""
     for tenant, api_key in KEYS.items():
@@ -309,7 +318,11 @@ async def replica(
             stopping = asyncio.Event()
             readiness = Readiness()
             values = Settings(
-                database_url=database_url, nats_url=nats_url("kiosk-gateway"), token_key_file=key_file, **settings
+                database_url=database_url,
+                migrations_url=owner_url,
+                nats_url=nats_url("kiosk-gateway"),
+                token_key_file=key_file,
+                **settings,
             )
             app = make_http_app(Service.KIOSK_GATEWAY, readiness)
             process = Process(values, stack, readiness, Background(stack, stopping.set), app, stopping)

@@ -66,28 +66,45 @@ async def test_a_session_goes_on_with_the_scopes_it_began_with(replica: Any, poo
     assert refresh.encode() not in stored
 
 
-async def test_a_refresh_token_that_comes_back_ends_its_session_only(replica: Any) -> None:
+async def _renewed(api: Any, refresh: str) -> Any:
+    return await api.post("/auth/refresh", {"refreshToken": refresh})
+
+
+async def test_after_the_grace_a_refresh_token_that_comes_back_ends_its_session_only(replica: Any, pool: Any) -> None:
     instance = await replica()
     api, stolen = await _session(instance)
     _, untouched = await _session(instance)
-    fresh = (await api.post("/auth/refresh", {"refreshToken": stolen})).body["refreshToken"]
-    reused = await api.post("/auth/refresh", {"refreshToken": stolen})
+    first = (await _renewed(api, stolen)).body
+    await pool.execute("UPDATE refresh_tokens SET used_at = used_at - interval '31 seconds'")
+    reused = await _renewed(api, stolen)
     assert (reused.status, reused.code) == (401, "refresh_token_reused")
-    ended = await api.post("/auth/refresh", {"refreshToken": fresh})
+    ended = await _renewed(api, first["refreshToken"])
     assert (ended.status, ended.code) == (401, "invalid_refresh_token")
-    assert (await api.post("/auth/refresh", {"refreshToken": untouched})).status == 200
+    api.headers = {"Authorization": f"Bearer {first['accessToken']}"}
+    assert (await api.get("/gen/jobs")).code == "invalid_token"
+    assert (await _renewed(api, untouched)).status == 200
 
 
-async def test_of_two_who_bring_one_token_at_once_only_one_is_served(replica: Any) -> None:
+async def test_two_tabs_at_once_and_a_lost_answer_get_the_same_successor(replica: Any, pool: Any) -> None:
     here, there = await replica(), await replica()
     api, refresh = await _session(here)
     other = await there.user()
-    answers = await asyncio.gather(
-        *(each.post("/auth/refresh", {"refreshToken": refresh}) for each in (api, other) * 2)
-    )
-    assert sorted(answer.status for answer in answers) == [200, 401, 401, 401]
-    (fresh,) = [answer.body["refreshToken"] for answer in answers if answer.status == 200]
-    assert (await api.post("/auth/refresh", {"refreshToken": fresh})).status == 401
+    answers = await asyncio.gather(*(_renewed(each, refresh) for each in (api, other) * 2))
+    answers.append(await _renewed(other, refresh))
+    assert [answer.status for answer in answers] == [200] * 5
+    (successor,) = {answer.body["refreshToken"] for answer in answers}
+    stored = [bytes(row["token_hash"]) for row in await pool.fetch("SELECT token_hash FROM refresh_tokens")]
+    assert digest(successor) in stored
+    assert successor.encode() not in stored
+    assert (await _renewed(api, successor)).status == 200
+
+
+async def test_the_grace_ends_when_the_successor_is_used(replica: Any) -> None:
+    api, refresh = await _session(await replica())
+    successor = (await _renewed(api, refresh)).body["refreshToken"]
+    last = (await _renewed(api, successor)).body["refreshToken"]
+    assert (await _renewed(api, refresh)).code == "refresh_token_reused"
+    assert (await _renewed(api, last)).code == "invalid_refresh_token"
 
 
 async def test_an_expired_refresh_token_is_none(replica: Any, pool: Any) -> None:

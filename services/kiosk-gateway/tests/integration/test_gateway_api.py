@@ -1,9 +1,11 @@
 """Quotes, uploads, bad requests, and the description of it all."""
 
+import re
 from io import BytesIO
 from typing import Any
 
 import pytest
+from closet_chassis.metrics import exposition
 from closet_messaging import rpc
 from kiosk_gateway import worker
 from kiosk_gateway.worker import keep_house
@@ -27,7 +29,7 @@ async def test_who_cannot_ask_says_so(replica: Any, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(rpc, "ask", nobody)
     for path, body in (
         ("/gen/estimate", {"type": "tryon"}),
-        ("/gen/upload-url", {"filename": "a", "contentType": "image/png"}),
+        ("/gen/upload-url", {"filename": "a", "contentType": "image/png", "size": 7}),
     ):
         refused = await api.post(path, body)
         assert (refused.status, refused.code, refused.headers["Retry-After"]) == (503, "unavailable", "1")
@@ -35,12 +37,16 @@ async def test_who_cannot_ask_says_so(replica: Any, monkeypatch: pytest.MonkeyPa
 
 async def test_an_upload_is_a_picture_of_bounded_size(replica: Any) -> None:
     api = await (await replica()).user()
-    asked = {"filename": "../../me.png", "contentType": "image/png"}
+    asked = {"filename": "../../me.png", "contentType": "image/png", "size": 1000}
     ticket = (await api.post("/gen/upload-url", asked)).body
     assert ticket["key"] == f"tenant/acme/uploads/{ticket['uploadId']}"
     assert ticket["method"] == "PUT"
     for change, status, code in (
         ({"contentType": "text/html"}, 415, "unsupported_content_type"),
+        ({"contentType": "image/jpeg x"}, 415, "unsupported_content_type"),
+        ({"contentType": "image/heic"}, 415, "unsupported_picture_format"),
+        ({"contentType": "IMAGE/AVIF; v=1"}, 415, "unsupported_picture_format"),
+        ({"size": None}, 422, "size_required"),
         ({"size": 10 * 1024 * 1024 + 1}, 413, "upload_too_large"),
         ({"size": 0}, 422, "invalid_request"),
         ({"sha256": "x"}, 422, "invalid_request"),
@@ -48,6 +54,21 @@ async def test_an_upload_is_a_picture_of_bounded_size(replica: Any) -> None:
     ):
         refused = await api.post("/gen/upload-url", {**asked, **change})
         assert (refused.status, refused.code) == (status, code)
+
+
+@pytest.mark.parametrize("named", ["image/jpg", "IMAGE/JPEG", "image/jpeg; charset=binary", "image/x-png"])
+async def test_a_media_type_is_compared_as_http_does(replica: Any, named: str) -> None:
+    api = await (await replica()).user()
+    ticket = await api.post("/gen/upload-url", {"filename": "a", "contentType": named, "size": 7})
+    assert (ticket.status, ticket.body["headers"]["Content-Type"]) == (200, named)
+
+
+async def test_a_refused_picture_says_what_to_do(replica: Any) -> None:
+    api = await (await replica()).user()
+    asked = {"filename": "IMG_1.HEIC", "contentType": "image/heic", "size": 7}
+    assert "Most Compatible" in (await api.post("/gen/upload-url", asked)).body["detail"]
+    large = await api.post("/gen/upload-url", {**asked, "contentType": "image/png", "size": 11 << 20})
+    assert "smaller size" in large.body["detail"]
 
 
 async def test_what_is_no_request_is_refused_without_an_echo(replica: Any) -> None:
@@ -70,11 +91,17 @@ async def test_the_description_and_its_page_are_served(replica: Any) -> None:
     api = await instance.user()
     assert (await api.call("GET", "/openapi.json")).body["openapi"] == "3.1.0"
     page = await api.call("GET", "/docs")
-    assert b"POST /api/gen/tryon" in page.body
+    assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+    for asset in re.findall(r'(?:src|href)="([^"]+)"', page.body.decode()):
+        async with api.session.get(f"{api.base}/{asset}") as served:
+            assert served.status == 200, asset
+            assert asset == "openapi.json" or "immutable" in served.headers["Cache-Control"]
+    async with api.session.get(f"{api.base}/{asset.rpartition('/')[0]}/LICENSE") as served:
+        assert served.status == 404
     ready = await api.call("GET", "/readyz")
     assert {"database", "bus", "consumers", "prices"} <= set(ready.body["checks"])
-    metrics = await api.call("GET", "/metrics")
-    assert b"closet_intake_batch_size" in metrics.body
+    assert {check["detail"] for check in ready.body["checks"].values()} == {None}  # reasons are for operators
+    assert b"closet_intake_batch_size" in exposition()
 
 
 async def test_housekeeping_forgets_what_is_past_its_time(replica: Any, pool: Any) -> None:

@@ -162,3 +162,26 @@ async def test_templates_are_listed_page_by_page(replica: Any) -> None:
     early = await api.get("/gen/templates?type=hairstyle&cursor=early")
     assert (early.status, early.code, early.headers["Retry-After"]) == (503, "templates_unavailable", "60")
     assert (await api.get("/gen/templates?type=tryon")).code == "invalid_request"
+
+
+async def test_a_template_that_the_vendor_does_not_offer_costs_nothing(replica: Any, world: Any) -> None:
+    api = await (await replica()).user()
+    await world.balance(100, 1)
+    await api.consent()
+    image = await api.upload()
+    asked = {"imageKey": image, "templateId": "no-such-hair"}
+    for refused in (
+        await api.post("/gen/hairstyle", asked),
+        await api.post("/gen/batch", {"items": [{"type": "hairstyle", **asked}]}),
+    ):
+        assert (refused.status, refused.code) == (422, "unknown_template")
+    assert await world.heard("CLOSET_GENERATION") == []
+    assert (await api.post("/gen/hairstyle", {**asked, "templateId": "hair-1"})).status == 202
+
+
+async def test_json_is_taken_at_its_word(replica: Any) -> None:
+    api = await (await replica()).user()
+    assert (await api.post("/consent", {"given": 0})).code == "invalid_request"
+    picture = {"filename": "a.png", "contentType": "image/png"}
+    assert (await api.post("/gen/upload-url", {**picture, "size": "9"})).code == "invalid_request"
+    assert (await api.post("/gen/upload-url", {**picture, "size": 9.0})).status == 200  # the same number

@@ -17,9 +17,15 @@ ENV = {name: value for name, value in os.environ.items() if not name.startswith(
 
 
 async def test_a_tenant_is_created_once_with_one_key(
-    pool: Any, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    pool: Any,
+    database_url: str,
+    owner_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("CLOSET_DATABASE_URL", database_url)
+    monkeypatch.setenv("CLOSET_MIGRATIONS_URL", owner_url)
 
     async def run(*arguments: str) -> tuple[int, dict[str, Any]]:
         code = await asyncio.to_thread(main, ["create-tenant", *arguments])
@@ -29,15 +35,26 @@ async def test_a_tenant_is_created_once_with_one_key(
     assert code == 0
     assert made["tenantId"].startswith("acme-fashion-")
     assert made["apiKey"].startswith(made["prefix"])
-    named = ("Shop", "--tenant-id", "shop", "--api-key", "k" * 40)
+    key_file = tmp_path / "key"
+    key_file.write_text("k" * 40 + "\n")
+    named = ("Shop", "--tenant-id", "shop", "--api-key-file", str(key_file))
     assert await run(*named) == await run(*named)
-    assert (await run("Thief", "--tenant-id", "thief", "--api-key", "k" * 40))[0] == 1
+    assert (await run("Thief", "--tenant-id", "thief", "--api-key-file", str(key_file)))[0] == 1
     rows = await pool.fetch("SELECT name, prefix FROM tenants JOIN api_keys USING (tenant_id) ORDER BY tenant_id")
     assert [tuple(row) for row in rows] == [("ACME Fashion", made["prefix"]), ("Shop", "k" * 12)]
     assert await pool.fetchval("SELECT count(*) FROM tenants") == 2
 
 
-@pytest.mark.parametrize("arguments", [["--api-key", "short"], ["--tenant-id", "Not An Id"], ["--nonsense"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--api-key-file", "/dev/null"],
+        ["--api-key-file", "/none"],
+        ["--api-key", "k" * 40],
+        ["--tenant-id", "Not An Id"],
+        ["--nonsense"],
+    ],
+)
 def test_a_tenant_that_makes_no_sense_is_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["create-tenant", "Name", *arguments])
@@ -53,14 +70,16 @@ def test_without_settings_the_operator_is_told_which(
 
 
 async def test_the_process_starts_waits_for_prices_and_stops_in_order(
-    replica: Any, database_url: str, nats_url: Callable[[str], str], tmp_path: Path
+    replica: Any, database_url: str, owner_url: str, nats_url: Callable[[str], str], tmp_path: Path
 ) -> None:
     await replica()  # has learned the prices
     env = {
         "CLOSET_DATABASE_URL": database_url,
+        "CLOSET_MIGRATIONS_URL": owner_url,
         "CLOSET_NATS_URL": nats_url("kiosk-gateway"),
         "CLOSET_TOKEN_KEY_FILE": str(tmp_path / "token-key.pem"),
         "CLOSET_HTTP_PORT": "0",
+        "CLOSET_ADMIN_PORT": "0",
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "kiosk_gateway", env={**ENV, **env}, stderr=asyncio.subprocess.PIPE

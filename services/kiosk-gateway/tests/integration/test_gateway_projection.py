@@ -34,6 +34,8 @@ RESULT = ResultFile(
 
 
 class Nobody:
+    service = Service.KIOSK_GATEWAY
+
     def offer(self, rows: Sequence[OutboxRow]) -> None:
         assert not rows
 

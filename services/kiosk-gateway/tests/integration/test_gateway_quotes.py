@@ -19,13 +19,22 @@ async def test_every_kind_has_an_estimate(replica: Any) -> None:
         ({"type": "text2img", **large, "variants": 2}, 9),
         ({"type": "edit", "size": large}, 6),
         ({"type": "hairstyle"}, 5),
-        ({"type": "skin-analysis"}, 4),
+        ({"type": "skin-analysis"}, 18),
+        ({"type": "skin-analysis", "actions": ["hd_acne", "hd_pore"]}, 24),
         ({"type": "batch", "items": [{"type": "tryon"}, {"type": "edit", "size": large}]}, 5),
     ]
     for asked, credits in terms:
         assert (await api.post("/gen/estimate", asked)).body["credits"] == credits
-    for wrong in ({}, {"type": "portrait"}, {"type": "tryon", "personKey": "p"}, {"type": "batch"}):
+    for wrong in (
+        {},
+        {"type": "portrait"},
+        {"type": "tryon", "personKey": "p"},
+        {"type": "batch"},
+        {"type": "skin-analysis", "actions": []},
+    ):
         assert (await api.post("/gen/estimate", wrong)).code == "invalid_request"
+    five = {"type": "skin-analysis", "actions": ["acne", "pore", "texture", "wrinkle", "redness"]}
+    assert (await api.post("/gen/estimate", five)).code == "unpriceable"
 
 
 async def test_a_named_quote_is_the_price(replica: Any, world: Any) -> None:

@@ -60,6 +60,15 @@ async def test_the_estimated_time_is_the_wait_and_the_usual_time(replica: Any, h
     assert (await mine.post("/gen/batch", batch(1))).body["estimatedTime"] == 8 + 3 + 10
 
 
+async def test_a_stop_at_the_vendor_is_part_of_the_estimate(replica: Any, heard: Any) -> None:
+    api = await (await replica()).user()
+    stopped_until = datetime.now(UTC) + timedelta(seconds=300)
+    await heard(capacity(60.0).model_copy(update={"stopped_until": stopped_until}))
+    assert 8 + 200 < (await api.post("/gen/text2img", WORDS)).body["estimatedTime"] <= 8 + 300
+    await heard(capacity(60.0, seconds=1))
+    assert (await api.post("/gen/text2img", WORDS)).body["estimatedTime"] == 8 + 1
+
+
 async def test_what_has_reached_the_vendor_waits_no_longer(replica: Any, world: Any, heard: Any, pool: Any) -> None:
     api = await (await replica()).user()
     await heard(capacity(60.0))

@@ -52,6 +52,9 @@ def test_a_place_is_what_taking_turns_gives(waiting: Backlog, tenant: str, prior
         (Capacity(available=True, per_minute=120.0), 30, 15),
         (Capacity(available=True, per_minute=0.0), 1, math.inf),
         (Capacity(available=False, per_minute=120.0), 0, math.inf),
+        (Capacity(available=True, per_minute=120.0, stopped_s=40.0), 0, 40),
+        (Capacity(available=True, per_minute=120.0, stopped_s=40.0), 30, 55),
+        (Capacity(available=True, per_minute=None, stopped_s=40.0), 30, 40),
     ],
 )
 def test_a_wait_is_a_place_over_a_rate(capacity: Capacity, tasks: int, wait_s: float) -> None:

@@ -33,6 +33,8 @@ SKIN = {"imageKey": "i", "actions": ["acne"]}
         ({"type": "edit", "size": LARGE}, EditRequest, EDIT),
         ({"type": "hairstyle"}, HairstyleRequest, HAIR),
         ({"type": "skin-analysis"}, SkinAnalysisRequest, SKIN),
+        ({"type": "skin-analysis", "actions": ["hd_acne", "hd_pore"]}, SkinAnalysisRequest, {"imageKey": "i"}),
+        ({"type": "skin-analysis", "actions": list(Concern), "hd": True}, SkinAnalysisRequest, {"imageKey": "i"}),
         (
             {"type": "batch", "items": [{"type": "tryon"}, {"type": "text2img"}, {"type": "edit"}]},
             BatchRequest,
@@ -84,7 +86,7 @@ def test_the_vendors_names_of_concerns_are_understood(
         (SkinAnalysisRequest, {**SKIN, "actions": ["dark_circle", "dark_circle_v2"]}),
         (SkinAnalysisRequest, {**SKIN, "actions": ["nose"]}),
         (SkinAnalysisRequest, {**SKIN, "actions": []}),
-        (SkinAnalysisRequest, {**SKIN, "actions": list(Concern)[:8]}),
+        (SkinAnalysisRequest, {**SKIN, "actions": [*Concern, "acne"]}),
         (HairstyleRequest, {"imageKey": "i"}),
         (HairstyleRequest, {**HAIR, "referenceKey": "r"}),
         (TextToImageRequest, {"prompt": "  "}),

@@ -19,6 +19,20 @@ DEFAULT_SCOPES = (Scope.GENERATE, Scope.JOBS_READ, Scope.CONSENT, Scope.BALANCE_
 AUDIENCE = "closet-api"
 ACCESS_TTL_S = 15 * 60
 REFRESH_TTL_S = 7 * 24 * 3600
+REFRESH_GRACE_S = 30  # two tabs at once, or a lost answer: for so long a used refresh token gives the same successor
+SESSION_CLAIM = "sid"
+KEY_CLAIM = "key_id"  # the id of the API key that began the session
+
+
+class RevokedKind(StrEnum):
+    """What can be revoked."""
+
+    TENANT = "tenant"
+    API_KEY = "api_key"
+    SESSION = "session"
+
+
+Revoked = tuple[RevokedKind, str]
 
 
 @dataclass(frozen=True, slots=True)

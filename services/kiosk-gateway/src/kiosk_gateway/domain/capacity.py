@@ -16,19 +16,23 @@ Backlog = Mapping[tuple[str, Priority], int]
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How much can be made now; without `per_minute` nothing limits it. `typical_s` is how long a task takes there."""
+    """How much can be made now; without `per_minute` nothing limits it. `typical_s` is how long a task takes there.
+
+    `stopped_s`: for how many seconds nothing is given to the vendor.
+    """
 
     available: bool
     per_minute: float | None
     typical_s: float | None = None
+    stopped_s: float = 0.0
 
     def wait_s(self, before: int) -> float:
         """Seconds until so many tasks have been given to the vendor; infinite where none can be."""
         if not self.available:
             return math.inf
         if self.per_minute is None or not before:
-            return 0.0
-        return before * 60 / self.per_minute if self.per_minute else math.inf
+            return self.stopped_s
+        return self.stopped_s + before * 60 / self.per_minute if self.per_minute else math.inf
 
 
 UNHEARD_OF = Capacity(available=True, per_minute=None)

@@ -5,7 +5,7 @@ another order, and the job looks the same in the end.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -59,7 +59,8 @@ JobFact = (
 class Change:
     """What a fact changes. None and 0 leave things as they are; `part` tells facts of one type and job apart.
 
-    `started` and `made` count items. `progress` of a fact about one item is that of its share of the job.
+    `started` and `made` count items. `code` says why something failed that is not the job. An end `is_presumed` if its
+    owner has not told it. `progress` of a fact about one item is that of its share of the job.
     """
 
     part: str = ""
@@ -75,6 +76,8 @@ class Change:
     error_code: str | None = None
     error_message: str | None = None
     error_tip: str | None = None
+    code: str | None = None
+    is_presumed: bool = False
 
     @property
     def is_end(self) -> bool:
@@ -98,6 +101,10 @@ def _unfinished(fact: JobFailed | JobCancelled | JobExpired, status: Status) -> 
     )
 
 
+def _cancelled(fact: JobCancelled) -> Change:
+    return replace(_unfinished(fact, Status.CANCELLED), results=fact.results or None, credits_charged=fact.credits)
+
+
 def _attempt(fact: JobDispatched | RenderStarted | RenderSucceeded | RenderFailed) -> str:
     return f"{fact.item}.{fact.attempt}"
 
@@ -107,17 +114,25 @@ def _started(fact: RenderStarted) -> Change:
     return Change(_attempt(fact), status=Status.PROCESSING, progress=30, started=int(first))
 
 
+PRESUMED_EXPIRED = Change(
+    status=Status.EXPIRED,
+    error_code="deadline_passed",
+    error_message="The picture was not ready in time. Nothing was charged; please try again.",
+    is_presumed=True,
+)
+"""The end of a job that nobody has ended long after its deadline."""
+
 # Progress is in percent: how much of the usual time has passed once the fact is known.
 _CHANGES: Mapping[type[EventData], Callable[[Any], Change]] = {
     JobAccepted: lambda fact: Change(progress=5, version=fact.version),
     UploadReady: lambda fact: Change(part=fact.upload_id, progress=10),
-    UploadRejected: lambda fact: Change(part=fact.upload_id),
+    UploadRejected: lambda fact: Change(part=fact.upload_id, code=fact.code),
     CreditHeld: lambda _: Change(progress=10),
-    CreditDenied: lambda _: Change(),
+    CreditDenied: lambda fact: Change(code=fact.code),
     JobDispatched: lambda fact: Change(_attempt(fact), progress=20, attempts=fact.attempt, version=fact.version),
     RenderStarted: _started,
     RenderSucceeded: lambda fact: Change(_attempt(fact), progress=95, made=1),
-    RenderFailed: lambda fact: Change(_attempt(fact)),
+    RenderFailed: lambda fact: Change(_attempt(fact), code=fact.code),
     JobCompleted: lambda fact: Change(
         status=Status.COMPLETED,
         progress=100,
@@ -127,7 +142,7 @@ _CHANGES: Mapping[type[EventData], Callable[[Any], Change]] = {
         failures=fact.failures,
     ),
     JobFailed: lambda fact: _unfinished(fact, Status.FAILED),
-    JobCancelled: lambda fact: _unfinished(fact, Status.CANCELLED),
+    JobCancelled: _cancelled,
     JobExpired: lambda fact: _unfinished(fact, Status.EXPIRED),
     CreditCaptured: lambda fact: Change(credits_charged=fact.credits),
     CreditReleased: lambda _: Change(),

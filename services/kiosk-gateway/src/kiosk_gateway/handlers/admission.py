@@ -1,8 +1,9 @@
-"""How long a new job takes, and whether so much waits that it is better not taken on."""
+"""How long a new job takes, and whether it is better not taken on: so much waits, or nobody would hear of it."""
 
 import math
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from closet_chassis.problems import Problem
 from closet_contracts.generation import Priority
@@ -10,7 +11,7 @@ from closet_contracts.work import Work, tasks_of
 from closet_messaging.unit import Connection
 
 from kiosk_gateway.domain.capacity import UNHEARD_OF, Queue
-from kiosk_gateway.domain.refusals import VENDOR_SATURATED
+from kiosk_gateway.domain.refusals import INTAKE_PAUSED, VENDOR_SATURATED
 from kiosk_gateway.handlers.pace import Pace
 from kiosk_gateway.handlers.refusing import refuse
 from kiosk_gateway.store.capacity import read_queue
@@ -18,12 +19,23 @@ from kiosk_gateway.store.capacity import read_queue
 LOOK_EVERY_S = 1.0
 
 
-class Admission:
-    """The queue as this replica knows it: looked up at most once a second, and what it took on since."""
+def _never() -> bool:
+    return False
 
-    def __init__(self, pace: Pace, longest_wait_s: float) -> None:
+
+class Admission:
+    """The queue as this replica knows it: looked up at most once a second, and what it took on since.
+
+    Args:
+        pace: how long work takes.
+        longest_wait_s: what would wait longer for its turn is refused.
+        is_stalled: whether what was taken on before does not reach the bus; then nothing is added to it.
+    """
+
+    def __init__(self, pace: Pace, longest_wait_s: float, is_stalled: Callable[[], bool] = _never) -> None:
         self._pace = pace
         self._longest_wait_s = longest_wait_s
+        self._is_stalled = is_stalled
         self._queue = Queue(UNHEARD_OF, Counter())
         self._looked_at = -math.inf
 
@@ -41,6 +53,8 @@ class Admission:
 
     def admit(self, tenant: str, priority: Priority, items: int) -> int | Problem:
         """Put so many tasks in the queue; whole seconds until the last has its turn, or why they are not taken."""
+        if self._is_stalled():
+            return refuse(INTAKE_PAUSED)
         wait_s = self._queue.wait_s(tenant, priority, items)
         if wait_s > self._longest_wait_s:
             return _saturated(wait_s - self._longest_wait_s)

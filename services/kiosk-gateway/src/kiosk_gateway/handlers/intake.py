@@ -114,6 +114,7 @@ class Intake:
             usd_cents=offer.price.usd_cents,
             created_at=asked.at,
             deadline=asked.at + self._lives,
+            inputs=asked.inputs,
         )
 
 

@@ -10,7 +10,7 @@ from closet_messaging.rpc import RpcFailed
 from closet_messaging.unit import Tx
 
 from kiosk_gateway.domain.access import account_of
-from kiosk_gateway.domain.refusals import INVALID_REQUEST, UNKNOWN_CONSENT_VERSION
+from kiosk_gateway.domain.refusals import INVALID_CURSOR, INVALID_REQUEST, UNKNOWN_CONSENT_VERSION
 from kiosk_gateway.handlers import consents
 from kiosk_gateway.handlers.idempotency import once
 from kiosk_gateway.handlers.refusing import ask, refuse
@@ -87,6 +87,8 @@ async def get_statement(request: web.Request) -> web.StreamResponse:
     try:
         found = await ask(request.app[GATEWAY].bus, question)
     except RpcFailed as error:
+        if error.code == INVALID_CURSOR.code:
+            raise refuse(INVALID_CURSOR) from error
         if error.code != "unknown_account":
             raise
         # Nothing was ever booked for this tenant.

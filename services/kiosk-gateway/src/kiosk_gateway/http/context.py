@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
-from closet_chassis.auth import TokenIssuer, TokenVerifier
+from closet_chassis.auth import Claims, TokenIssuer, TokenVerifier
 from closet_messaging.bus import Bus
 from pydantic import BaseModel
 
@@ -17,7 +17,9 @@ from kiosk_gateway.domain.refusals import INVALID_IDEMPOTENCY_KEY
 from kiosk_gateway.handlers.intake import Intake
 from kiosk_gateway.handlers.jobs import Jobs
 from kiosk_gateway.handlers.refusing import refuse
+from kiosk_gateway.handlers.revocation import Revocations
 from kiosk_gateway.handlers.sessions import Sessions
+from kiosk_gateway.handlers.templates import Templates
 from kiosk_gateway.handlers.uploads import Uploads
 from kiosk_gateway.handlers.waiting import Doorbell
 from kiosk_gateway.settings import Settings
@@ -35,14 +37,22 @@ class Gateway:
     issuer: TokenIssuer
     verifier: TokenVerifier
     sessions: Sessions
+    revocations: Revocations
     uploads: Uploads
     intake: Intake
     jobs: Jobs
+    templates: Templates
     doorbell: Doorbell
 
 
 GATEWAY = web.AppKey("gateway", Gateway)
 CALLER = web.RequestKey("caller", Caller)
+CLAIMS = web.RequestKey("claims", Claims)
+
+
+def is_revoked(request: web.Request) -> bool:
+    """Was the request's access token revoked, maybe while the request waits?"""
+    return request.app[GATEWAY].revocations.covers(request[CLAIMS])
 
 
 def idempotency_key(request: web.Request, body: BaseModel | Mapping[str, Any]) -> Key | None:

@@ -1,17 +1,34 @@
-"""The API's description, for programs and for people. Without scripts, so that any policy lets it through."""
+"""The API's description, for programs and for people: Swagger UI from an installed package, nothing from elsewhere."""
 
+from functools import cache
 from html import escape
+from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from closet_chassis.http import reply
+from closet_chassis.problems import Problem
 
 DESCRIPTION = web.AppKey("description", dict[str, Any])
 _HEADERS = {"Cache-Control": "public, max-age=300"}
-_POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-_STYLE = """
-    body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em }
-    code { background: #eee; padding: 0 .2em } dt { margin-top: .5em } h2 { margin-top: 1.5em; font-size: 1.1em }
+_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+_POLICY = {
+    # Swagger UI styles its elements itself; scripts come from here alone, and requests that are tried go here alone.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
+_PACKAGE = distribution("flask-swagger-ui")
+_ASSETS = f"docs/{_PACKAGE.version}"
+_START = """\
+SwaggerUIBundle({
+  url: new URL("/openapi.json", location).href,
+  dom_id: "#description",
+  deepLinking: true,
+  tryItOutEnabled: true,
+  persistAuthorization: false,
+  validatorUrl: null,
+});
 """
 
 
@@ -22,31 +39,31 @@ async def openapi(request: web.Request) -> web.StreamResponse:
 
 async def page(request: web.Request) -> web.StreamResponse:
     """GET /docs."""
-    description = request.app[DESCRIPTION]
-    sections = [
-        _section(method, path, operation)
-        for path, item in description["paths"].items()
-        for method, operation in item.items()
-    ]
-    info = description["info"]
+    title = escape(request.app[DESCRIPTION]["info"]["title"])
     text = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(info["title"])}</title>'
-        f"<style>{_STYLE}</style><h1>{escape(info['title'])} {escape(info['version'])}</h1>"
-        f"<p>{escape(info['description'])} The whole of it: <a href='openapi.json'>openapi.json</a>.</p>"
-        f"{''.join(sections)}</html>"
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="{_ASSETS}/swagger-ui.css">'
+        "<noscript>This page needs JavaScript. The description by itself: "
+        '<a href="openapi.json">openapi.json</a>.</noscript><div id="description"></div>'
+        f'<script src="{_ASSETS}/swagger-ui-bundle.js"></script><script src="{_ASSETS}/start.js"></script></html>'
     )
     return web.Response(text=text, content_type="text/html", headers={**_HEADERS, **_POLICY})
 
 
-def _section(method: str, path: str, operation: dict[str, Any]) -> str:
-    answers = "".join(
-        f"<dt><code>{status}</code></dt><dd>{_lines(answer['description'])}</dd>"
-        for status, answer in operation["responses"].items()
-    )
-    return (
-        f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation['summary'])}</p><dl>{answers}</dl>"
-    )
+def add_assets(app: web.Application) -> None:
+    """Serve what the page is made of; their address changes with the package's version."""
+    app.router.add_get(f"/{_ASSETS}/{{name}}", _asset)
 
 
-def _lines(text: str) -> str:
-    return "<br>".join(escape(line.removeprefix("- ").replace("`", "")) for line in text.splitlines())
+async def _asset(request: web.Request) -> web.StreamResponse:
+    kinds = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript", "start.js": "text/javascript"}
+    name = request.match_info["name"]
+    if name not in kinds:
+        raise Problem(404, "not_found", "There is nothing at this address.")
+    body = _START.encode() if name == "start.js" else _read(name)
+    return web.Response(body=body, content_type=kinds[name], charset="utf-8", headers=_FOR_EVER)
+
+
+@cache
+def _read(name: str) -> bytes:
+    return Path(str(_PACKAGE.locate_file(f"flask_swagger_ui/dist/{name}"))).read_bytes()

@@ -5,12 +5,11 @@ import asyncio
 from aiohttp import web
 from prometheus_client import Gauge
 
-from kiosk_gateway.domain.access import Caller
 from kiosk_gateway.domain.jobs import ENDS
 from kiosk_gateway.domain.refusals import INVALID_LAST_EVENT_ID
-from kiosk_gateway.handlers.jobs import Jobs, look_after
+from kiosk_gateway.handlers.jobs import look_after
 from kiosk_gateway.handlers.refusing import refuse
-from kiosk_gateway.http.context import CALLER, GATEWAY
+from kiosk_gateway.http.context import CALLER, GATEWAY, is_revoked
 from kiosk_gateway.http.views import entry
 from kiosk_gateway.store.jobs import Job, Line
 
@@ -18,7 +17,7 @@ HEARTBEAT_S = 15.0
 STREAMS = Gauge("closet_event_streams", "Clients that follow a job by Server-Sent Events")
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
-    "Cache-Control": "private, no-store",
+    "Cache-Control": "private, no-store, no-transform",  # who compresses it, collects it
     "X-Accel-Buffering": "no",  # proxies are not to collect it
 }
 
@@ -35,19 +34,22 @@ async def get_events(request: web.Request) -> web.StreamResponse:
         try:
             await stream.prepare(request)
             await stream.write(b"retry: 1000\n\n")
-            await _follow(jobs, caller, job, after, stream)
+            await _follow(request, job, after, stream)
             await stream.write_eof()
         except ConnectionError:
             pass  # the client has gone; whatever it missed, it asks for by the last id it saw
     return stream
 
 
-async def _follow(jobs: Jobs, caller: Caller, job: Job, after: int, stream: web.StreamResponse) -> None:
+async def _follow(request: web.Request, job: Job, after: int, stream: web.StreamResponse) -> None:
+    jobs, caller = request.app[GATEWAY].jobs, request[CALLER]
     loop = asyncio.get_running_loop()
     quiet_until = loop.time() + HEARTBEAT_S
     with jobs.waiters.watch(job.job_id) as wake:
         while True:
             job = await jobs.find(caller, job.job_id)
+            if is_revoked(request):
+                return
             for line in _news(job, after):
                 await stream.write(_event(job, line))
                 after, quiet_until = line.seq, loop.time() + HEARTBEAT_S

@@ -60,6 +60,7 @@ def create(kind: type[JobRequest]) -> Handler:
     async def create_job(request: web.Request) -> web.StreamResponse:
         gateway = request.app[GATEWAY]
         body: JobRequest = await read_model(request, kind)
+        await gateway.templates.check(body.templates())
         taken = await gateway.intake.take(_asked(request, body))
         job_id = taken["jobId"]
         trace.get_current_span().set_attribute("closet.job_id", job_id)

@@ -5,20 +5,25 @@ import base64
 import re
 import time
 
+import structlog
 from aiohttp import web
 from closet_chassis.http import read_query, reply
 from closet_contracts.rpc import SignedGets, SignGet
+from closet_messaging.rpc import RpcFailed
 from closet_messaging.unit import Tx
 
-from kiosk_gateway.domain.refusals import ASSET_NOT_FOUND, INVALID_CURSOR
+from kiosk_gateway.domain.refusals import ASSET_NOT_FOUND, INVALID_CURSOR, INVALID_TOKEN
 from kiosk_gateway.handlers import jobs as handlers
 from kiosk_gateway.handlers.idempotency import once
 from kiosk_gateway.handlers.jobs import JOB_ID
 from kiosk_gateway.handlers.refusing import ask, refuse
-from kiosk_gateway.http.context import CALLER, GATEWAY, Gateway, idempotency_key
+from kiosk_gateway.http.context import CALLER, GATEWAY, Gateway, idempotency_key, is_revoked
 from kiosk_gateway.http.models import JobPage, JobQuery, JobsQuery
+from kiosk_gateway.http.queries import CancelQuery
 from kiosk_gateway.http.views import detail, summary
 from kiosk_gateway.store.jobs import Job, page
+
+log = structlog.get_logger(__name__)
 
 LONGEST_WAIT_S = 30.0
 URLS_STAY_S = 1800  # half of what a signed URL lives: a copy that is confirmed as fresh has URLs that still work
@@ -39,6 +44,8 @@ async def get_job(request: web.Request) -> web.StreamResponse:
 
     job_id = request.match_info["jobId"]
     job = await gateway.jobs.wait(caller, job_id, min(query.wait, LONGEST_WAIT_S), is_news)
+    if is_revoked(request):  # while it waited
+        raise refuse(INVALID_TOKEN)
     etag = _etag(job)
     if etag in held:
         return web.Response(status=304, headers={**_REVALIDATE, "ETag": f'"{etag}"'})
@@ -69,8 +76,9 @@ async def cancel(request: web.Request) -> web.StreamResponse:
         await handlers.cancel(gateway.doorbell, tx, caller, job_id)
         return {"jobId": job_id}
 
+    query = read_query(request, CancelQuery)
     await once(gateway.bus.transaction, idempotency_key(request, {}), act)
-    job = await gateway.jobs.find(caller, job_id)
+    job = await gateway.jobs.wait(caller, job_id, min(query.wait, LONGEST_WAIT_S), lambda job: job.ended)
     return await _answer(gateway, job, 200 if job.ended else 202, _PRIVATE)
 
 
@@ -83,14 +91,22 @@ async def download(request: web.Request) -> web.StreamResponse:
     job, number = await gateway.jobs.find(caller, asset["job"]), int(asset["number"])
     if number >= len(job.results):
         raise refuse(ASSET_NOT_FOUND)
-    signed = await _sign(gateway, job, job.results[number].key)
+    try:
+        signed = await _sign(gateway, job, job.results[number].key)
+    except RpcFailed as error:
+        raise refuse(ASSET_NOT_FOUND) from error
     return web.Response(status=302, headers={**_PRIVATE, "Location": signed.urls[0]})
 
 
 async def _answer(gateway: Gateway, job: Job, status: int, headers: dict[str, str]) -> web.Response:
     keys = [asset.key for asset in job.results]
     groups = [keys[start : start + _SIGNED_AT_ONCE] for start in range(0, len(keys), _SIGNED_AT_ONCE)]
-    signed = await asyncio.gather(*(_sign(gateway, job, *group) for group in groups))
+    try:
+        signed = await asyncio.gather(*(_sign(gateway, job, *group) for group in groups))
+    except RpcFailed as error:
+        # The job is worth seeing without its pictures; whoever looks at the log sees to these.
+        log.error("results_not_signed", job_id=job.job_id, code=error.code)  # noqa: TRY400  no stack is needed
+        signed = []
     urls = tuple(url for group in signed for url in group.urls)
     expire_in = min((group.expires_in for group in signed), default=None)
     return reply(detail(gateway.settings.public_url, job, urls, expire_in), status=status, headers=headers)

@@ -4,13 +4,16 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from closet_contracts.ids import UserId
+from closet_contracts.model import WHOLE
+from closet_contracts.text import ONE_LINE
+from closet_contracts.work import Role
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from kiosk_gateway.domain.access import DEFAULT_SCOPES, Scope
 from kiosk_gateway.domain.jobs import Status
 
-Text = Annotated[str, StringConstraints(max_length=255)]
+Text = Annotated[str, StringConstraints(max_length=255), ONE_LINE]
 
 
 class Json(BaseModel):
@@ -73,11 +76,14 @@ class Consent(Json):
 
 
 class UploadRequest(Asked):
-    """A picture to come. `size` (bytes) and `sha256` (hex), where named, are bound by the signature."""
+    """A picture to come. Without its `size` in bytes there is no URL; it and a `sha256` (hex) are bound by it.
+
+    The URL is for `contentType` as it is written here; case, parameters and old names like `image/jpg` are fine.
+    """
 
     filename: Text
     content_type: Text
-    size: Annotated[int, Field(gt=0)] | None = None
+    size: Annotated[int, Field(gt=0), WHOLE] | None = None
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
@@ -145,16 +151,31 @@ class Result(Json):
 
 
 class Failure(Json):
-    """A task that gave nothing though its job completed; it is not paid. `tip` is what to do better."""
+    """A task that gave nothing though its job completed; it is not paid. `tip` is what to do better.
+
+    `role` is the part of the input that could not be used, where it failed for one.
+    """
 
     item: int
     code: str
     message: str
     tip: str | None
+    role: Role | None = None
+
+
+class Place(Json):
+    """Where a picture goes in: which task, and the part it plays there."""
+
+    item: int
+    role: Role
 
 
 class TimelineEntry(Json):
-    """One fact about the job; `elapsed_ms` counts from the request."""
+    """One fact about the job; `elapsed_ms` counts from the request.
+
+    `inputs` says where the upload that it is about goes in, `item` which task it is about, and `code` why something
+    failed.
+    """
 
     id: str
     type: str
@@ -163,10 +184,17 @@ class TimelineEntry(Json):
     progress: int
     at: datetime
     elapsed_ms: int
+    inputs: tuple[Place, ...] = ()
+    item: int | None = None
+    code: str | None = None
 
 
 class JobSummary(JobLinks):
-    """A job. `progress` is in percent."""
+    """A job. `progress` is in percent.
+
+    `credits_charged`: a completed job costs the share of its tasks that succeeded, a cancelled one also that of the
+    tasks at the vendor by then; one that failed or expired costs nothing.
+    """
 
     id: str
     type: str

@@ -1,5 +1,6 @@
 """The OpenAPI description, made from the route table and the models."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
@@ -19,12 +20,15 @@ from kiosk_gateway.domain.refusals import (
     TAKING_A_BODY,
     Refusal,
 )
+from kiosk_gateway.http.examples import EXAMPLES
 from kiosk_gateway.http.models import ProblemDetails
 from kiosk_gateway.http.route import Media, Route
 
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
 _PATTERNS = {"jobId": "^job_[0-9a-f]{32}$", "assetId": r"^job_[0-9a-f]{32}\.[0-9]{1,3}$"}
+_TYPES = {Media.JSON: "object", Media.HTML: "string"}
+_EVENT = 'id: 2\nevent: job.accepted\ndata: {"id": "2", "type": "closet.job.accepted.v1", "status": "queued"}\n\n'
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -57,7 +61,26 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
     wanted += [(model, "validation") for model in bodies]
     wanted.sort(key=lambda pair: pair[0].__name__)
     _, schemas = models_json_schema(wanted, by_alias=True, ref_template=_REF, schema_generator=GenerateJsonSchema)
-    return dict(sorted(schemas["$defs"].items()))
+    return {name: _for_generators(schema) for name, schema in sorted(schemas["$defs"].items())}
+
+
+def _for_generators(part: Any) -> Any:  # noqa: ANN401  JSON Schema is any JSON
+    """With defaults told in words: generators of clients take a property that has a `default` for a required one.
+
+    A choice by discriminator needs the discriminator, which its members by themselves do not.
+    """
+    if isinstance(part, list):
+        return [_for_generators(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    rest = {name: _for_generators(each) for name, each in part.items() if name != "default"}
+    if "discriminator" in part:  # by itself such a request need not say its type; among others it has to
+        rest["required"] = [part["discriminator"]["propertyName"]]
+    default = part.get("default")
+    if default is not None and "const" not in part:
+        told = f"Default: {json.dumps(default)}."
+        rest["description"] = f"{part['description']} {told}" if "description" in part else told
+    return rest
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -69,10 +92,11 @@ def _operation(route: Route) -> dict[str, Any]:
     if parameters := _parameters(route):
         operation["parameters"] = parameters
     if route.body:
-        content = {_JSON: {"schema": {"$ref": _REF.format(model=route.body.__name__)}}}
+        schema = {"$ref": _REF.format(model=route.body.__name__)}
+        content = {_JSON: {"schema": schema, "example": EXAMPLES[route.body]}}
         operation["requestBody"] = {"required": True, "content": content}
-    if route.scope:
-        operation["security"] = [{"accessToken": [route.scope.value]}]
+    if route.scope or route.signed_in:
+        operation["security"] = [{"accessToken": [route.scope.value] if route.scope else []}]
     if route.api_key:
         operation["security"] = [{"apiKey": []}]
     return operation
@@ -92,7 +116,12 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     if route.query:
         schema = route.query.model_json_schema(by_alias=True)
         found += [
-            {"name": name, "in": "query", "schema": _inline(each, schema)}
+            {
+                "name": name,
+                "in": "query",
+                "required": name in schema.get("required", ()),
+                "schema": _inline(_never_null(each), schema),
+            }
             for name, each in schema["properties"].items()
         ]
     if route.idempotent:
@@ -102,6 +131,14 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     if Media.EVENTS in route.answers.values():
         found.append({"name": "Last-Event-ID", "in": "header", "schema": {"type": "string", "pattern": "^[0-9]{0,8}$"}})
     return found
+
+
+def _never_null(part: dict[str, Any]) -> dict[str, Any]:
+    """A parameter is there or not: null cannot be written in an address."""
+    choices = [each for each in part.get("anyOf", ()) if each != {"type": "null"}]
+    if len(choices) != 1:
+        return part
+    return {**choices[0], **{name: each for name, each in part.items() if name not in {"anyOf", "default"}}}
 
 
 def _inline(part: Any, schema: dict[str, Any]) -> Any:  # noqa: ANN401  JSON Schema is any JSON
@@ -120,7 +157,9 @@ def _answers(route: Route) -> dict[str, Any]:
 def _answer(status: int, content: type[BaseModel] | Media | None) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if isinstance(content, Media):
-        answer["content"] = {content.value: {"schema": {"type": "object" if content == Media.JSON else "string"}}}
+        # Of events OpenAPI 3.1 can say no more than an example does: a schema would be about the whole stream.
+        told = {"example": _EVENT} if content == Media.EVENTS else {"schema": {"type": _TYPES[content]}}
+        answer["content"] = {content.value: told}
     elif content is not None:
         answer["content"] = {_JSON: {"schema": {"$ref": _REF.format(model=content.__name__)}}}
     if status == HTTPStatus.FOUND:
@@ -134,6 +173,8 @@ def _refusals(route: Route) -> set[Refusal]:
         refusals |= set(ALWAYS)
     if route.scope:
         refusals |= {INVALID_TOKEN, INSUFFICIENT_SCOPE}
+    if route.signed_in:
+        refusals.add(INVALID_TOKEN)
     if route.body:
         refusals |= set(TAKING_A_BODY)
     if route.query:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from kiosk_gateway.domain.access import Caller, Scope
 from kiosk_gateway.domain.refusals import INSUFFICIENT_SCOPE, INVALID_TOKEN, Refusal
 from kiosk_gateway.handlers.refusing import refuse
-from kiosk_gateway.http.context import CALLER, GATEWAY
+from kiosk_gateway.http.context import CALLER, CLAIMS, GATEWAY
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -22,7 +22,6 @@ class Media(StrEnum):
 
     EVENTS = "text/event-stream"
     HTML = "text/html"
-    METRICS = "text/plain"
     JSON = "application/json"
 
 
@@ -36,6 +35,7 @@ class Route:
     summary: str
     answers: Mapping[int, type[BaseModel] | Media | None]
     scope: Scope | None = None  # needs an access token with it
+    signed_in: bool = False  # needs an access token, whatever it allows
     api_key: bool = False  # needs a tenant's API key
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
@@ -46,7 +46,8 @@ class Route:
 def serve(app: web.Application, route: Route) -> None:
     """Add the route to the application."""
     if route.handler is not None:
-        handler = route.handler if route.scope is None else _for_bearers_of(route.scope, route.handler)
+        needs_token = route.signed_in or route.scope is not None
+        handler = _for_bearers_of(route.scope, route.handler) if needs_token else route.handler
         app.router.add_route(route.method, route.path, handler)
 
 
@@ -56,15 +57,18 @@ def bearer(request: web.Request) -> str | None:
     return secret.strip() if scheme.lower() == "bearer" and secret.isascii() else None
 
 
-def _for_bearers_of(scope: Scope, handler: Handler) -> Handler:
+def _for_bearers_of(scope: Scope | None, handler: Handler) -> Handler:
     async def authorised(request: web.Request) -> web.StreamResponse:
         token = bearer(request)
         try:
             claims = request.app[GATEWAY].verifier.verify(token or "")
         except TokenInvalid as error:
             raise refuse(INVALID_TOKEN) from error
-        if scope not in claims.scopes:
+        if request.app[GATEWAY].revocations.covers(claims):
+            raise refuse(INVALID_TOKEN)
+        if scope is not None and scope not in claims.scopes:
             raise refuse(INSUFFICIENT_SCOPE, f"The access token does not hold the scope {scope}.")
+        request[CLAIMS] = claims
         request[CALLER] = Caller(claims.tenant, claims.subject, Scope.GENERATE_LIVE in claims.scopes)
         return await handler(request)
 

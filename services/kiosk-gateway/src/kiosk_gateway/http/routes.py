@@ -3,6 +3,7 @@
 from kiosk_gateway.domain import refusals as no
 from kiosk_gateway.domain.access import Scope
 from kiosk_gateway.http import access, account, docs, events, generation, jobs, models, money, terms, uploads, work
+from kiosk_gateway.http.queries import CancelQuery
 from kiosk_gateway.http.route import Media, Route
 from kiosk_gateway.http.views import PREFIX
 
@@ -12,6 +13,7 @@ _JOB = f"{_GEN}/job/{{jobId}}"
 
 def _job(name: str, kind: type[work.JobRequest], summary: str) -> Route:
     """The route that takes on work of one kind."""
+    of_templates = (no.UNKNOWN_TEMPLATE,) if issubclass(kind, work.HairstyleRequest | work.BatchRequest) else ()
     of_persons = (no.INPUT_NOT_FOUND, no.CONSENT_REQUIRED) if issubclass(kind, work.OfPerson) else ()
     return Route(
         "POST",
@@ -22,7 +24,7 @@ def _job(name: str, kind: type[work.JobRequest], summary: str) -> Route:
         scope=Scope.GENERATE,
         body=kind,
         idempotent=True,
-        refuses=(*of_persons, *no.PRICED, no.INSUFFICIENT_CREDITS, no.VENDOR_SATURATED, no.OVERLOADED),
+        refuses=(*of_persons, *of_templates, *no.PRICED, no.INSUFFICIENT_CREDITS, *no.BUSY),
     )
 
 
@@ -41,10 +43,19 @@ ROUTES: tuple[Route, ...] = (
         "POST",
         f"{PREFIX}/auth/refresh",
         access.refresh,
-        "The session's next tokens. A refresh token is good once; one that comes back ends the session.",
+        "The session's next tokens. A refresh token is good once: for 30 seconds it gives the same successor again, as "
+        "long as that is unused; after that, one that comes back ends the session.",
         {200: models.Tokens},
         body=models.RefreshRequest,
         refuses=(no.INVALID_REFRESH_TOKEN, no.REFRESH_TOKEN_REUSED),
+    ),
+    Route(
+        "DELETE",
+        f"{PREFIX}/auth/session",
+        access.end_session,
+        "Sign out: this session's tokens, the access token that asks for it included, are good no more.",
+        {204: None},
+        signed_in=True,
     ),
     Route(
         "GET",
@@ -57,7 +68,7 @@ ROUTES: tuple[Route, ...] = (
         "POST",
         f"{PREFIX}/consent",
         account.post_consent,
-        "Give or withdraw consent. A withdrawal stops work that has not reached the vendor.",
+        "Give or withdraw consent. A withdrawal stops work that has not reached the vendor; what has is charged.",
         {200: models.Consent},
         scope=Scope.CONSENT,
         body=models.ConsentRequest,
@@ -74,7 +85,12 @@ ROUTES: tuple[Route, ...] = (
         scope=Scope.GENERATE,
         body=models.UploadRequest,
         idempotent=True,
-        refuses=(no.UNSUPPORTED_CONTENT_TYPE, no.UPLOAD_TOO_LARGE),
+        refuses=(
+            no.UNSUPPORTED_CONTENT_TYPE,
+            no.UNSUPPORTED_PICTURE_FORMAT,
+            no.SIZE_REQUIRED,
+            no.UPLOAD_TOO_LARGE,
+        ),
     ),
     Route(
         "POST",
@@ -125,9 +141,11 @@ ROUTES: tuple[Route, ...] = (
         "POST",
         f"{_JOB}/cancel",
         jobs.cancel,
-        "Ask that a job be given up (202); one that has ended stays as it is (200).",
+        "Give a job up. What the vendor has begun is charged, the rest is not; a job that has ended stays as it is."
+        " 200 with the ended job, `creditsCharged` and why; 202 if that is not known within `wait` seconds.",
         {200: models.Job, 202: models.Job},
         scope=Scope.GENERATE,
+        query=CancelQuery,
         idempotent=True,
         refuses=(no.JOB_NOT_FOUND,),
     ),
@@ -166,11 +184,11 @@ ROUTES: tuple[Route, ...] = (
         {200: money.Statement},
         scope=Scope.STATEMENT_READ,
         query=money.StatementQuery,
+        refuses=(no.INVALID_CURSOR,),
     ),
     Route("GET", "/livez", None, "Does the process run?", {200: models.Alive}),
     Route("GET", "/readyz", None, "May it be given work?", {200: models.Ready, 503: models.Ready}),
     Route("GET", "/health", None, "The same as /readyz.", {200: models.Ready, 503: models.Ready}),
-    Route("GET", "/metrics", None, "Measurements, in Prometheus' format.", {200: Media.METRICS}),
     Route("GET", "/openapi.json", docs.openapi, "This description.", {200: Media.JSON}),
     Route("GET", "/docs", docs.page, "This description, to be read.", {200: Media.HTML}),
 )

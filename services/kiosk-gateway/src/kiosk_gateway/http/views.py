@@ -45,7 +45,18 @@ def entry(job: Job, line: Line) -> models.TimelineEntry:
         progress=line.progress,
         at=line.at,
         elapsed_ms=max(0, round((line.at - job.created_at).total_seconds() * 1000)),
+        inputs=tuple(
+            models.Place(item=each.item, role=each.role) for each in job.inputs if each.upload_id == line.part
+        ),
+        item=_item(line.part),
+        code=line.code,
     )
+
+
+def _item(part: str) -> int | None:
+    """Which task a line is about, if it is about an attempt: `item.attempt`."""
+    item, is_attempt, _ = part.partition(".")
+    return int(item) if is_attempt else None
 
 
 def _common(base: str, job: Job) -> dict[str, Any]:

@@ -2,25 +2,26 @@
 
 from typing import Annotated, Literal, NamedTuple, Self
 
+from closet_contracts.model import open_union
 from closet_contracts.work import (
     DEFAULT_NEGATIVE_PROMPT,
-    MAX_CONCERNS,
     Category,
-    Concern,
     Edit,
     Hairstyle,
     NegativePrompt,
     Prompt,
     Role,
-    SkinAnalysis,
     Style,
+    TemplateId,
     TextToImage,
     TryOn,
 )
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, model_validator
+from pydantic.config import JsonDict
 
 from kiosk_gateway.http.models import Asked, Text
 from kiosk_gateway.http.terms import (
+    Actions,
     BatchTerms,
     EditTerms,
     HairstyleTerms,
@@ -30,11 +31,10 @@ from kiosk_gateway.http.terms import (
     TryOnTerms,
 )
 
-_HD = "hd_"
-_ACTION = rf"^((hd_)?({'|'.join(Concern)})|dark_circle_v2)$"
 
-Action = Annotated[str, StringConstraints(pattern=_ACTION)]
-"""A concern by the product's name or by the vendor's."""
+def _names(field: str) -> JsonDict:
+    """The schema of a request that names this field, which otherwise may be null."""
+    return {"required": [field], "properties": {field: {"type": "string"}}}
 
 
 class Part(NamedTuple):
@@ -55,6 +55,10 @@ class Order(Asked):
 
     def parts(self) -> Parts:
         """The pictures that go in."""
+        return ()
+
+    def templates(self) -> tuple[str, ...]:
+        """The vendor's templates that it names."""
         return ()
 
     def refuses_consent(self) -> bool:
@@ -122,9 +126,10 @@ class EditRequest(EditTerms, OfPerson):
 class HairstyleRequest(HairstyleTerms, OfPerson):
     """A person to have the hair of a reference picture or of a template: exactly one is named."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_names("referenceKey"), _names("templateId")]})
     image_key: Text
     reference_key: Text | None = None
-    template_id: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    template_id: TemplateId | None = None
 
     def work(self) -> Hairstyle:
         return Hairstyle(template_id=self.template_id)
@@ -132,6 +137,9 @@ class HairstyleRequest(HairstyleTerms, OfPerson):
     def parts(self) -> Parts:
         reference = () if self.reference_key is None else (Part(Role.REFERENCE, self.reference_key),)
         return Part(Role.IMAGE, self.image_key), *reference
+
+    def templates(self) -> tuple[str, ...]:
+        return () if self.template_id is None else (self.template_id,)
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -144,27 +152,13 @@ class SkinAnalysisRequest(SkinAnalysisTerms, OfPerson):
     """A face's skin to be looked at. A concern's `hd_` name asks for high resolution, as `hd` does for all of them."""
 
     image_key: Text
-    actions: Annotated[tuple[Action, ...], Field(min_length=1, max_length=MAX_CONCERNS)]
-    hd: bool | None = None
-
-    def work(self) -> SkinAnalysis:
-        hd = bool(self.hd) or self.actions[0].startswith(_HD)
-        return SkinAnalysis(actions=tuple(map(_concern, self.actions)), hd=hd)
+    actions: Actions
 
     def parts(self) -> Parts:
         return (Part(Role.IMAGE, self.image_key),)
 
-    @model_validator(mode="after")
-    def _one_resolution(self) -> Self:
-        named = {action.startswith(_HD) for action in self.actions}
-        if len(named) > 1 or (self.hd is False and True in named):
-            raise ValueError("all actions are of one resolution")
-        if len(set(map(_concern, self.actions))) != len(self.actions):
-            raise ValueError("each concern may be named once")
-        return self
 
-
-ItemRequest = Annotated[TryOnRequest | TextToImageRequest | EditRequest | HairstyleRequest, Field(discriminator="type")]
+ItemRequest = Annotated[TryOnRequest | TextToImageRequest | EditRequest | HairstyleRequest, open_union("type")]
 
 
 class BatchRequest(BatchTerms, OfPerson):
@@ -178,6 +172,9 @@ class BatchRequest(BatchTerms, OfPerson):
     def refuses_consent(self) -> bool:
         return super().refuses_consent() or any(item.refuses_consent() for item in self.items)
 
+    def templates(self) -> tuple[str, ...]:
+        return tuple(template for item in self.items for template in item.templates())
+
     @model_validator(mode="after")
     def _one_quote(self) -> Self:
         if any(item.quote_id is not None for item in self.items):
@@ -186,7 +183,3 @@ class BatchRequest(BatchTerms, OfPerson):
 
 
 JobRequest = TryOnRequest | TextToImageRequest | EditRequest | HairstyleRequest | SkinAnalysisRequest | BatchRequest
-
-
-def _concern(action: str) -> Concern:
-    return Concern(action.removeprefix(_HD).removesuffix("_v2"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from closet_contracts.credit import PriceBook
-from closet_contracts.generation import Priority
+from closet_contracts.generation import Input, Priority
 from closet_messaging.unit import Connection
 
 from kiosk_gateway.domain.access import account_of
@@ -30,6 +30,7 @@ class NewJob:
     usd_cents: int
     created_at: datetime
     deadline: datetime
+    inputs: tuple[Input, ...] = ()
 
 
 async def add_uploads(conn: Connection, uploads: Sequence[tuple[str, str, str]]) -> None:
@@ -108,7 +109,7 @@ async def add_jobs(conn: Connection, jobs: Sequence[NewJob], event_type: str, se
     await conn.execute(
         """
         WITH asked AS (
-            SELECT * FROM unnest(
+            SELECT *, $13::jsonb -> job_id AS inputs FROM unnest(
                 $1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[],
                 $7::timestamptz[], $8::timestamptz[], $11::text[], $12::int[]
             ) AS t (job_id, tenant_id, user_id, kind, credits, usd_cents, at, deadline, priority, items)
@@ -118,9 +119,10 @@ async def add_jobs(conn: Connection, jobs: Sequence[NewJob], event_type: str, se
         )
         INSERT INTO jobs (
             job_id, tenant_id, user_id, kind, credits, usd_cents, created_at, updated_at, deadline, events,
-            priority, items
+            priority, items, inputs
         )
-        SELECT job_id, tenant_id, user_id, kind, credits, usd_cents, at, at, deadline, 1, priority, items FROM asked
+        SELECT job_id, tenant_id, user_id, kind, credits, usd_cents, at, at, deadline, 1, priority, items, inputs
+        FROM asked
         """,
         [job.job_id for job in jobs],
         [job.tenant for job in jobs],
@@ -134,4 +136,5 @@ async def add_jobs(conn: Connection, jobs: Sequence[NewJob], event_type: str, se
         service,
         [job.priority for job in jobs],
         [job.items for job in jobs],
+        {job.job_id: [each.model_dump(mode="json") for each in job.inputs] for job in jobs},
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from asyncpg import Record
+from closet_contracts.generation import Input
 from closet_contracts.job import ItemFailure
 from closet_contracts.render import ResultFile
 from closet_messaging.unit import Connection
@@ -15,7 +16,10 @@ from kiosk_gateway.domain.jobs import ENDS, Status
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a job's timeline."""
+    """One line of a job's timeline.
+
+    `part` is the upload or the attempt (`item.attempt`) that it is about, `code` why something failed.
+    """
 
     seq: int
     type: str
@@ -23,6 +27,8 @@ class Line:
     at: datetime
     status: Status
     progress: int
+    part: str = ""
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class Job:
     ended_at: datetime | None
     cancel_requested_at: datetime | None
     events: int
+    inputs: tuple[Input, ...] = ()
     timeline: tuple[Line, ...] = ()
 
     @property
@@ -59,14 +66,15 @@ class Job:
 
 _COLUMNS = """
     job_id, tenant_id, user_id, kind, status, progress, attempts, credits, usd_cents, credits_charged, results,
-    failures, error_code, error_message, error_tip, created_at, updated_at, ended_at, cancel_requested_at, events
+    failures, error_code, error_message, error_tip, created_at, updated_at, ended_at, cancel_requested_at, events,
+    inputs
 """
 
 
 # Row by row and by key, for the same reason as in `intake`.
 READ = f"""
     SELECT {_COLUMNS}, (
-        SELECT jsonb_agg(jsonb_build_array(seq, type, service, at, e.status, e.progress) ORDER BY seq)
+        SELECT jsonb_agg(jsonb_build_array(seq, type, service, at, e.status, e.progress, part, code) ORDER BY seq)
         FROM job_events e WHERE e.job_id = found.job_id
     ) AS timeline
     FROM unnest($1::text[]) AS asked (id)
@@ -80,24 +88,38 @@ async def read(conn: Connection, job_ids: Collection[str]) -> dict[str, Job]:
     return {row["job_id"]: _job(row, row["timeline"] or ()) for row in rows}
 
 
+# One statement each, so that each is answered by an index of its own.
+PAGE = f"""
+    SELECT {_COLUMNS} FROM jobs WHERE tenant_id = $1 AND user_id = $2 AND job_id < $3
+    ORDER BY job_id DESC LIMIT $4
+"""  # noqa: S608  a constant
+PAGE_OF_STATUS = f"""
+    SELECT {_COLUMNS} FROM jobs WHERE tenant_id = $1 AND user_id = $2 AND job_id < $3 AND status = $5
+    ORDER BY job_id DESC LIMIT $4
+"""  # noqa: S608  a constant
+_AFTER_ALL = "job_g"  # greater than every id: these have hexadecimal digits
+
+
 async def page(  # noqa: PLR0913  what a page depends on
     conn: Connection, tenant: str, user: str, *, before: str | None, status: Status | None, limit: int
 ) -> list[Job]:
     """A user's jobs without timelines, newest first, older than `before`."""
+    asked = (tenant, user, before or _AFTER_ALL, limit)
+    rows = await (conn.fetch(PAGE, *asked) if status is None else conn.fetch(PAGE_OF_STATUS, *asked, status))
+    return [_job(row) for row in rows]
+
+
+async def lock_overdue(conn: Connection, overdue_s: float, limit: int) -> list[str]:
+    """Jobs that have no end so many seconds after their deadline, locked; those that others hold are left to them."""
     rows = await conn.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM jobs
-        WHERE tenant_id = $1 AND user_id = $2
-            AND ($3::text IS NULL OR job_id < $3) AND ($4::text IS NULL OR status = $4)
-        ORDER BY job_id DESC LIMIT $5
-        """,  # noqa: S608  a constant
-        tenant,
-        user,
-        before,
-        status,
+        """
+        SELECT job_id FROM jobs WHERE ended_at IS NULL AND deadline <= now() - make_interval(secs => $1)
+        ORDER BY deadline LIMIT $2 FOR UPDATE SKIP LOCKED
+        """,
+        overdue_s,
         limit,
     )
-    return [_job(row) for row in rows]
+    return [row["job_id"] for row in rows]
 
 
 async def note_cancel(conn: Connection, job_id: str, tenant: str, user: str) -> bool | None:
@@ -154,10 +176,11 @@ def _job(row: Record, timeline: Sequence[Sequence[Any]] = ()) -> Job:
         ended_at=row["ended_at"],
         cancel_requested_at=row["cancel_requested_at"],
         events=row["events"],
+        inputs=tuple(Input.model_validate(each) for each in row["inputs"]),
         timeline=tuple(map(_line, timeline)),
     )
 
 
 def _line(values: Sequence[Any]) -> Line:
-    seq, event_type, service, at, status, progress = values
-    return Line(seq, event_type, service, datetime.fromisoformat(at), Status(status), progress)
+    seq, event_type, service, at, status, *rest = values
+    return Line(seq, event_type, service, datetime.fromisoformat(at), Status(status), *rest)

@@ -9,13 +9,14 @@ from closet_messaging.unit import Tx
 
 from kiosk_gateway.domain.jobs import Change
 
-# A fact that the timeline holds, or a second end, changes nothing. The row's lock numbers the timeline: a line with a
-# higher number is never visible before one with a lower, so a reader may resume after the last number it saw.
+# A fact that the timeline holds, or a second end, changes nothing, unless the first was only presumed. The row's lock
+# numbers the timeline: a line with a higher number is never visible before one with a lower, so a reader may resume
+# after the last number it saw.
 APPLY = """
     WITH job AS (
         UPDATE jobs SET
             events = events + 1,
-            status = CASE WHEN ended_at IS NULL THEN coalesce($6, status) ELSE status END,
+            status = CASE WHEN ended_at IS NULL OR $14 THEN coalesce($6, status) ELSE status END,
             progress = greatest(progress, CASE WHEN $17 > 0 THEN $7 * (made + $17) / items ELSE $7 END),
             started = started + $16,
             started_at = CASE WHEN $16 > 0 THEN least(started_at, $5) ELSE started_at END,
@@ -24,18 +25,19 @@ APPLY = """
             version = greatest(version, $9),
             results = coalesce(results, $10),
             credits_charged = coalesce(credits_charged, $11),
-            error_code = coalesce(error_code, $12),
-            error_message = coalesce(error_message, $13),
-            error_tip = coalesce(error_tip, $18),
+            error_code = CASE WHEN $14 THEN $12 ELSE error_code END,
+            error_message = CASE WHEN $14 THEN $13 ELSE error_message END,
+            error_tip = CASE WHEN $14 THEN $18 ELSE error_tip END,
             failures = coalesce(failures, $15),
             ended_at = CASE WHEN $14 THEN $5 ELSE ended_at END,
+            presumed = CASE WHEN $14 THEN $19 ELSE presumed END,
             updated_at = greatest(updated_at, $5)
-        WHERE job_id = $1 AND NOT ($14 AND ended_at IS NOT NULL)
+        WHERE job_id = $1 AND NOT ($14 AND ended_at IS NOT NULL AND ($19 OR NOT presumed))
             AND NOT EXISTS (SELECT FROM job_events e WHERE e.job_id = $1 AND e.type = $2 AND e.part = $3)
         RETURNING events, status, progress
     )
-    INSERT INTO job_events (job_id, seq, type, part, service, at, status, progress)
-    SELECT $1, events, $2, $3, $4, $5, status, progress FROM job
+    INSERT INTO job_events (job_id, seq, type, part, service, at, status, progress, code)
+    SELECT $1, events, $2, $3, $4, $5, status, progress, coalesce($12, $20) FROM job
 """
 
 
@@ -61,6 +63,8 @@ def apply(tx: Tx, job_id: str, event_type: str, service: str, at: datetime, chan
         change.started,
         change.made,
         change.error_tip,
+        change.is_presumed,
+        change.code,
     )
 
 

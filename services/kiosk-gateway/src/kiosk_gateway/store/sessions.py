@@ -1,8 +1,7 @@
 """Sessions and their refresh tokens, of which each is good once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from closet_messaging.unit import Connection
@@ -11,68 +10,103 @@ from kiosk_gateway.store.tenants import digest
 
 
 @dataclass(frozen=True, slots=True)
-class RefreshToken:
-    """A refresh token with its session, locked."""
+class Session:
+    """A tenant's user, and with which key and for what the session was begun."""
 
     session_id: UUID
     tenant: str
     user: str
+    key_id: str | None
     scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """A refresh token with its session, locked. From `salt` its successor is derived; None: used, and not just now."""
+
+    session: Session
     good: bool
-    used: bool
+    salt: bytes | None
 
 
-async def add_session(conn: Connection, session_id: UUID, tenant: str, user: str, scopes: Sequence[str]) -> None:
+async def add_session(conn: Connection, session: Session) -> None:
     """Begin a session."""
     await conn.execute(
-        "INSERT INTO sessions (session_id, tenant_id, user_id, scopes) VALUES ($1, $2, $3, $4)",
-        session_id,
-        tenant,
-        user,
-        list(scopes),
+        "INSERT INTO sessions (session_id, tenant_id, user_id, key_id, scopes) VALUES ($1, $2, $3, $4, $5)",
+        session.session_id,
+        session.tenant,
+        session.user,
+        session.key_id,
+        list(session.scopes),
     )
 
 
 async def add_token(conn: Connection, session_id: UUID, token: str, expires_at: datetime) -> None:
-    """Add the session's next token."""
+    """Add the session's next token, unless it was added before: a successor is asked for again after a lost answer."""
     await conn.execute(
-        "INSERT INTO refresh_tokens (token_hash, session_id, expires_at) VALUES ($1, $2, $3)",
+        """
+        INSERT INTO refresh_tokens (token_hash, session_id, expires_at) VALUES ($1, $2, $3)
+        ON CONFLICT (token_hash) DO NOTHING
+        """,
         digest(token),
         session_id,
         expires_at,
     )
 
 
-async def use_token(conn: Connection, token: str) -> RefreshToken | None:
-    """Use the token up: the session is locked, so that of two who bring one token only the first finds it unused."""
+async def use_token(conn: Connection, token: str, salt: bytes, grace: timedelta) -> RefreshToken | None:
+    """Use the token up, its successor to be derived from `salt`; within `grace` after that it has the salt it had.
+
+    The session is locked, so that of two who bring one token the second sees what the first has done. A session goes
+    on only as long as the tenant is not revoked and the key that began it is there and not revoked.
+    """
     row = await conn.fetchrow(
         """
-        SELECT session_id, tenant_id, user_id, scopes, revoked_at, expires_at > now() AS fresh
-        FROM refresh_tokens JOIN sessions USING (session_id) WHERE token_hash = $1 FOR UPDATE OF sessions
+        SELECT session_id, tenant_id, user_id, s.key_id, scopes, expires_at > now() AND s.revoked_at IS NULL
+            AND EXISTS (SELECT FROM tenants t WHERE t.tenant_id = s.tenant_id AND t.revoked_at IS NULL)
+            AND (s.key_id IS NULL
+                OR EXISTS (SELECT FROM api_keys k WHERE k.key_id = s.key_id AND k.revoked_at IS NULL)) AS good
+        FROM refresh_tokens JOIN sessions s USING (session_id) WHERE token_hash = $1 FOR UPDATE OF s
         """,
         digest(token),
     )
     if row is None:
         return None
-    used = await conn.fetchval(
-        "UPDATE refresh_tokens SET used_at = now() WHERE token_hash = $1 AND used_at IS NULL RETURNING true",
-        digest(token),
-    )
-    return RefreshToken(
-        session_id=row["session_id"],
-        tenant=row["tenant_id"],
-        user=row["user_id"],
-        scopes=tuple(row["scopes"]),
-        good=row["fresh"] and row["revoked_at"] is None,
-        used=not used,
-    )
+    session = Session(row["session_id"], row["tenant_id"], row["user_id"], row["key_id"], tuple(row["scopes"]))
+    return RefreshToken(session, row["good"], await _salt_of(conn, session.session_id, digest(token), salt, grace))
 
 
-async def revoke(conn: Connection, session_id: UUID) -> None:
-    """End a session; its access tokens run out by themselves."""
-    await conn.execute(
-        "UPDATE sessions SET revoked_at = now() WHERE session_id = $1 AND revoked_at IS NULL", session_id
+async def _salt_of(
+    conn: Connection, session_id: UUID, token_hash: bytes, salt: bytes, grace: timedelta
+) -> bytes | None:
+    used_now = await conn.fetchval(
+        """
+        UPDATE refresh_tokens SET used_at = clock_timestamp(), successor_salt = $2
+        WHERE token_hash = $1 AND used_at IS NULL RETURNING true
+        """,
+        token_hash,
+        salt,
     )
+    if used_now:
+        # Whoever has used a token has received it: from here on its predecessor coming back is a theft.
+        await conn.execute(
+            """
+            UPDATE refresh_tokens SET successor_salt = NULL
+            WHERE session_id = $1 AND token_hash <> $2 AND successor_salt IS NOT NULL
+            """,
+            session_id,
+            token_hash,
+        )
+        return salt
+    kept: bytes | None = await conn.fetchval(
+        """
+        SELECT successor_salt FROM refresh_tokens
+        WHERE token_hash = $1 AND used_at > clock_timestamp() - $2::interval
+        """,
+        token_hash,
+        grace,
+    )
+    return kept
 
 
 async def forget_expired(conn: Connection, limit: int) -> int:

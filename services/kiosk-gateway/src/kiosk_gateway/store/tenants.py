@@ -1,6 +1,8 @@
 """Tenants and their API keys."""
 
 import hashlib
+from dataclasses import dataclass
+from datetime import datetime
 
 from closet_messaging.unit import Connection
 
@@ -10,10 +12,33 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-async def tenant_of_key(conn: Connection, api_key: str) -> str | None:
-    """Whose key it is."""
-    tenant: str | None = await conn.fetchval("SELECT tenant_id FROM api_keys WHERE key_hash = $1", digest(api_key))
-    return tenant
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key as it is known: whose, and by which id. `good` unless it or its tenant is revoked."""
+
+    tenant: str
+    key_id: str
+    prefix: str
+    created_at: datetime
+    good: bool
+
+
+_KEYS = """
+    SELECT tenant_id AS tenant, key_id, prefix, k.created_at, (k.revoked_at IS NULL AND t.revoked_at IS NULL) AS good
+    FROM api_keys k JOIN tenants t USING (tenant_id)
+"""
+
+
+async def find_key(conn: Connection, api_key: str) -> ApiKey | None:
+    """What is known of this key."""
+    row = await conn.fetchrow(f"{_KEYS} WHERE key_hash = $1", digest(api_key))
+    return ApiKey(**row) if row else None
+
+
+async def list_keys(conn: Connection, tenant: str) -> list[ApiKey]:
+    """The tenant's keys, oldest first."""
+    rows = await conn.fetch(f"{_KEYS} WHERE tenant_id = $1 ORDER BY k.created_at", tenant)
+    return [ApiKey(**row) for row in rows]
 
 
 async def put_tenant(conn: Connection, tenant: str, name: str) -> None:

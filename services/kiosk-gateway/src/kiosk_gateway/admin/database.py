@@ -1,0 +1,59 @@
+"""A verb's work in the service's database."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from closet_chassis.postgres import create_pool, prepare
+from closet_chassis.settings import ServiceSettings, explain
+from closet_messaging.unit import Connection
+from pydantic import ValidationError
+
+_REFUSED = 1
+_USAGE = 2
+
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  it has no public name
+Answer = dict[str, Any]
+Act = Callable[[Connection, argparse.Namespace], Awaitable[Answer]]
+
+
+class AdminSettings(ServiceSettings):
+    """An operator needs the database only."""
+
+    nats_url: str = ""
+
+
+def in_database(act: Act) -> Callable[[argparse.Namespace], int]:
+    """A verb that acts in one transaction and prints its answer as JSON."""
+
+    def run(options: argparse.Namespace) -> int:
+        try:
+            settings = AdminSettings.model_validate({})
+        except ValidationError as error:
+            sys.stderr.write(f"{explain(AdminSettings, error)}\n")
+            return _USAGE
+        answer = asyncio.run(_act(settings, act, options))
+        sys.stdout.write(json.dumps(answer, default=str) + "\n")
+        return _REFUSED if answer["outcome"] == "refused" else 0
+
+    return run
+
+
+def done(**what: object) -> Answer:
+    """It is so, now or before."""
+    return {"outcome": "done", **what}
+
+
+def refused(reason: str) -> Answer:
+    """It is not, and why."""
+    return {"outcome": "refused", "reason": reason}
+
+
+async def _act(settings: ServiceSettings, act: Act, options: argparse.Namespace) -> Answer:
+    await prepare(settings, "closet_messaging", "kiosk_gateway")
+    pool = await create_pool(settings.database_url, 1)
+    async with pool, pool.acquire() as conn, conn.transaction():
+        return await act(conn, options)
