@@ -2,7 +2,7 @@
 
 from closet_chassis.lanes import Lane
 from closet_chassis.lifecycle import Process
-from closet_chassis.postgres import migrate, open_pool, pool_check
+from closet_chassis.postgres import open_pool, pool_check, prepare
 from closet_chassis.worker import Wake, work_loop
 from closet_contracts.nouns import Service
 from closet_messaging.bus import open_bus
@@ -10,6 +10,7 @@ from closet_storage.objects import open_store
 from closet_storage.pool import PicturePool
 from closet_storage.signing import Signer
 
+from upload_signer.domain import SHARE_PER_DECODER
 from upload_signer.rpc import requests
 from upload_signer.settings import Settings
 from upload_signer.subscriptions import subscriptions
@@ -19,17 +20,17 @@ from upload_signer.worker import SWEEP_AFTER_S, Checker
 async def build(process: Process[Settings]) -> None:
     """Wire everything; it is taken apart in reverse order."""
     settings, stack = process.settings, process.stack
-    await migrate(settings.database_url, "closet_messaging", "upload_signer", apply=settings.migrate)
+    await prepare(settings, "closet_messaging", "upload_signer")
     pool = await stack.enter_async_context(open_pool(settings))
     process.readiness.add("database", pool_check(pool))
     objects = await stack.enter_async_context(open_store(Signer.of(settings.s3_access()), settings.s3_sse))
     pictures = await stack.enter_async_context(PicturePool(settings.picture_workers))
     wake = Wake()
-    answers = requests(Signer.of(settings.s3_access(public=True)), settings.s3_sse)
+    answers = requests(pool, Signer.of(settings.s3_access(public=True)), settings.s3_sse, settings.s3_upload_tag)
     bus = await stack.enter_async_context(
         open_bus(process, Service.UPLOAD_SIGNER, pool, subscriptions(wake.set), answers)
     )
-    checker = Checker(bus.transaction, objects, pictures)
+    checker = Checker(bus.transaction, objects, pictures, settings.picture_workers * SHARE_PER_DECODER)
     lane = Lane(
         "checks",
         checker.claim,

@@ -1,26 +1,27 @@
 """Checks uploads: reads what the client sent, makes a safe picture of it, and tells every job that waits."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 import structlog
 from closet_chassis.batching import Batcher
 from closet_chassis.lanes import Claimed
 from closet_chassis.telemetry import current_traceparent, span_from
-from closet_contracts.upload import Asset, UploadReady, UploadRejected
-from closet_messaging import outbox
+from closet_contracts.upload import Asset
 from closet_messaging.unit import Begin, Tx
 from closet_storage.keys import input_key, upload_key
 from closet_storage.objects import NotFound, ObjectStore, StorageUnavailable, TooLarge
 from closet_storage.picture import PictureRejected
 from closet_storage.pool import PicturePool, PoolUnavailable
-from prometheus_client import Counter
+from prometheus_client import Counter as Count
 
 from upload_signer import domain, store
-from upload_signer.domain import Refusal
-from upload_signer.store import Check, Waiting
+from upload_signer.domain import Owner, Refusal, State
+from upload_signer.handlers import is_settled, tell
+from upload_signer.store import Check, Claim, Upload, Waiting
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +30,7 @@ CHECK_TIMEOUT_S = 90.0
 SWEEP_AFTER_S = 60.0
 SWEEP_LIMIT = 100
 
-CHECKED = Counter("closet_uploads_checked_total", "Uploads that were checked, by what came of it", ["outcome"])
+CHECKED = Count("closet_uploads_checked_total", "Uploads that were checked, by what came of it", ["outcome"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,17 @@ class Outcome:
 
 @dataclass(eq=False)
 class Checker:
-    """The lane of checks: `claim`, `work` and `renew` for it, and the sweep after it."""
+    """The lane of checks: `claim`, `work` and `renew` for it, and the sweep after it.
+
+    `share` is how many uploads of one tenant are in hand at most.
+    """
 
     begin: Begin
     objects: ObjectStore
     pictures: PicturePool
+    share: int = domain.SHARE_PER_DECODER
+    _in_hand: dict[str, str] = field(default_factory=dict, init=False)
+    _last_tenant: str = field(default="", init=False)
     _settle: Batcher[Outcome, bool] = field(init=False)
     _wiped: Batcher[str, None] = field(init=False)
 
@@ -63,9 +70,20 @@ class Checker:
         self._wiped = Batcher(self._record_wiped)
 
     async def claim(self, limit: int) -> Claimed[Check]:
-        """Take uploads that are due."""
+        """Take uploads that are due. Tenants take turns, and none has more than its share in hand."""
+        held = Counter(self._in_hand.values())
+        wanted = Claim(uuid4(), LEASE_S, limit, self.share, held, after=self._last_tenant)
         async with self.begin() as tx:
-            return Claimed(await store.claim(tx.conn, uuid4(), LEASE_S, limit))
+            checks = await store.claim(tx.conn, wanted)
+            if len(checks) < limit and self._last_tenant:
+                rest = replace(wanted, limit=limit - len(checks), after="", up_to=self._last_tenant)
+                checks += await store.claim(tx.conn, rest)
+        self._in_hand |= {check.upload_id: check.tenant_id for check in checks}
+        if checks:
+            self._last_tenant = checks[-1].tenant_id
+        # By what was in hand as the claim began: what has been done since has held back others all the same.
+        counted = held + Counter(check.tenant_id for check in checks)
+        return Claimed(checks, more=self.share in counted.values())
 
     async def renew(self, checks: Sequence[Check]) -> None:
         """Keep those in hand."""
@@ -74,6 +92,12 @@ class Checker:
 
     async def work(self, check: Check) -> None:
         """Check one upload, tell the jobs, and remove the bytes that the client sent."""
+        try:
+            await self._work(check)
+        finally:
+            self._in_hand.pop(check.upload_id, None)
+
+    async def _work(self, check: Check) -> None:
         with span_from(check.traceparent, "check upload", attributes={"closet.upload_id": check.upload_id}) as span:
             result = await self._check(check)
             span.set_attribute("closet.outcome", _name(result))
@@ -84,13 +108,16 @@ class Checker:
             CHECKED.labels(_name(result)).inc()
 
     async def sweep(self) -> bool:
-        """Remove raw bytes that were left behind, because the process died or storage was away."""
+        """Remove raw bytes that nobody needs: left by a crash or while storage was away, unused, or put once more."""
         async with self.begin() as tx:
             left = await store.raw_left(tx.conn, SWEEP_AFTER_S, SWEEP_LIMIT)
-        for tenant_id, upload_id in left:
+            due = await store.due_put_urls(tx.conn, SWEEP_LIMIT)
+        for tenant_id, upload_id in [*left, *due]:
             if not await self._wipe(tenant_id, upload_id):
                 return False
-        return len(left) == SWEEP_LIMIT
+        async with self.begin() as tx:
+            await store.forget_put_urls(tx.conn, [upload_id for _, upload_id in due])
+        return SWEEP_LIMIT in {len(left), len(due)}
 
     async def _check(self, check: Check) -> Asset | Refusal | Away:
         try:
@@ -145,28 +172,48 @@ class Checker:
 
 async def _write(tx: Tx, outcomes: Sequence[Outcome]) -> None:
     results = {outcome.check.upload_id: outcome.result for outcome in outcomes}
-    settled = {outcome.check.upload_id: outcome for outcome in outcomes if not isinstance(outcome.result, Away)}
-    await store.retry(tx.conn, {key: result.delay_s for key, result in results.items() if isinstance(result, Away)})
-    for waiting in await store.take_waiting(tx.conn, settled):
-        _tell(tx, waiting, settled[waiting.upload_id])
     refusals = {key: result for key, result in results.items() if isinstance(result, Refusal)}
     # What never came may still come: nothing is kept of it, and the next job that names it has it looked for again.
     missing = [key for key, refusal in refusals.items() if refusal == domain.MISSING]
-    await store.forget(tx.conn, missing)
+    away = {key: result.delay_s for key, result in results.items() if isinstance(result, Away)}
+    await store.retry(tx.conn, away)
     await store.mark_rejected(tx.conn, {key: refusal for key, refusal in refusals.items() if key not in missing})
     await store.mark_ready(tx.conn, {key: result for key, result in results.items() if isinstance(result, Asset)})
+    await _tell(tx, [outcome for outcome in outcomes if not isinstance(outcome.result, Away)])
+    await store.forget(tx.conn, missing)
+    await store.end_put_urls(tx.conn, results.keys() - set(missing) - away.keys(), domain.LATE_PUT_S)
 
 
-def _tell(tx: Tx, waiting: Waiting, outcome: Outcome) -> None:
-    about = {"upload_id": waiting.upload_id, "job_id": waiting.job_id, "user_id": waiting.owner.user_id}
-    # The work was done once, in the trace of one of the jobs; the others' traces go on from where they waited.
-    ours = outcome.traceparent and waiting.traceparent and _trace(outcome.traceparent) == _trace(waiting.traceparent)
-    cause = waiting._replace(traceparent=outcome.traceparent) if ours else waiting
-    if isinstance(outcome.result, Asset):
-        outbox.add(tx, UploadReady(**about, asset=outcome.result), tenant=waiting.owner.tenant_id, cause=cause)
-    elif isinstance(outcome.result, Refusal):
-        rejected = UploadRejected(**about, code=outcome.result.code, message=outcome.result.message)
-        outbox.add(tx, rejected, tenant=waiting.owner.tenant_id, cause=cause)
+async def _tell(tx: Tx, settled: Sequence[Outcome]) -> None:
+    """Tell the jobs that wait for these uploads and for nothing else."""
+    by_id = {outcome.check.upload_id: outcome for outcome in settled}
+    waiting = await store.lock_waiting(tx.conn, by_id)
+    others = {each for one in waiting for each in (one.upload_id, *one.picture_ids)} - by_id.keys()
+    known = await store.find(tx.conn, sorted(others)) if others else {}
+    told = []
+    for one in waiting:
+        uploads = known | {key: _upload(outcome, one.owner) for key, outcome in by_id.items()}
+        # A picture that is not known any more never came, of which its own jobs are told: the mask is not to blame.
+        pictures = [uploads[each] for each in one.picture_ids if each in uploads]
+        if all(is_settled(each, one.owner) for each in (uploads[one.upload_id], *pictures)):
+            tell(tx, one.job_id, one.owner, _cause(one, by_id.get(one.upload_id)), uploads[one.upload_id], pictures)
+            told.append(one)
+    await store.stop_waiting(tx.conn, told)
+
+
+def _upload(outcome: Outcome, owner: Owner) -> Upload:
+    """The upload as it is now settled; whoever waits for it is its owner."""
+    upload_id, result = outcome.check.upload_id, outcome.result
+    if isinstance(result, Asset):
+        return Upload(upload_id, owner, State.READY, asset=result)
+    return Upload(upload_id, owner, State.REJECTED, refusal=result if isinstance(result, Refusal) else None)
+
+
+def _cause(waiting: Waiting, outcome: Outcome | None) -> Waiting:
+    """The work was done once, in the trace of one of the jobs; the others' traces go on from where they waited."""
+    traceparent = outcome.traceparent if outcome else None
+    ours = traceparent and waiting.traceparent and _trace(traceparent) == _trace(waiting.traceparent)
+    return waiting._replace(traceparent=traceparent) if ours else waiting
 
 
 def _trace(traceparent: str) -> str:

@@ -23,16 +23,18 @@ from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted
 from closet_contracts.rpc import SignedPut, SignPut
 from closet_contracts.work import Role, TryOn
+from closet_devstack.samples import person_jpeg
 from closet_devstack.testing import eventually
 from closet_messaging import rpc
 from closet_messaging.connection import connect, drain
 from closet_storage.access import Access
 from closet_storage.keys import upload_key
 from closet_storage.objects import ObjectStore
-from closet_storage.signing import Signer
+from closet_storage.signing import Signer, put_headers
 from nats.aio.client import Client
 from upload_signer.app import build
 from upload_signer.settings import Settings
+from yarl import URL
 
 PACKAGES = ("closet_messaging", "upload_signer")
 
@@ -49,6 +51,7 @@ class World:
 
     nc: Client
     gateway: Client
+    signer: Signer
     objects: ObjectStore
     session: aiohttp.ClientSession
     tenant: str
@@ -56,6 +59,7 @@ class World:
     jobs: list[str] = field(default_factory=list)
 
     async def sign_put(self, upload_id: str, content_type: str = "image/jpeg", **bound: Any) -> SignedPut:
+        bound = {"size": len(person_jpeg()), **bound}
         request = SignPut(tenant_id=self.tenant, upload_id=upload_id, content_type=content_type, **bound)
         return await rpc.ask(self.gateway, request)
 
@@ -67,13 +71,16 @@ class World:
     async def upload(self, data: bytes, content_type: str = "image/jpeg") -> str:
         """As a client does it."""
         upload_id = new_id("upl")
-        assert await self.put(await self.sign_put(upload_id, content_type), data) == 200
+        assert await self.put(await self.sign_put(upload_id, content_type, size=len(data)), data) == 200
         return upload_id
 
     async def place(self, data: bytes) -> str:
         """An upload that is there already."""
         upload_id = new_id("upl")
-        await self.objects.put(upload_key(self.tenant, upload_id), data, "image/jpeg")
+        headers = put_headers("image/jpeg", size=len(data))
+        url, headers = self.signer.put_url(upload_key(self.tenant, upload_id), headers, 60)
+        async with self.session.put(URL(url, encoded=True), data=io.BytesIO(data), headers=headers) as response:
+            assert response.status == 200
         return upload_id
 
     def accepted(self, *upload_ids: str, user_id: str = "", tenant: str = "") -> Event[JobAccepted]:
@@ -141,7 +148,8 @@ async def world(nats_url: Callable[[str], str], s3: Access, tenant: str) -> Asyn
     nc = await connect(nats_url("operator"), "operator")
     gateway = await connect(nats_url("kiosk-gateway"), "kiosk-gateway")
     async with aiohttp.ClientSession(skip_auto_headers=["Content-Type"]) as session:
-        yield World(nc, gateway, ObjectStore(session, Signer.of(s3)), session, tenant)
+        signer = Signer.of(s3)
+        yield World(nc, gateway, signer, ObjectStore(session, signer), session, tenant)
     await drain(gateway)
     await drain(nc)
 
@@ -150,7 +158,9 @@ Start = Callable[..., Awaitable[AsyncExitStack]]
 
 
 @pytest.fixture
-async def start(database_url: str, nats_url: Callable[[str], str], s3_server: Any) -> AsyncIterator[Start]:
+async def start(
+    database_url: str, owner_url: str, nats_url: Callable[[str], str], s3_server: Any
+) -> AsyncIterator[Start]:
     """Starts the service as its process does; twice for two replicas. The answer stops it."""
     async with AsyncExitStack() as stacks:
 
@@ -159,6 +169,7 @@ async def start(database_url: str, nats_url: Callable[[str], str], s3_server: An
             values = {
                 **s3_server.env("upload-signer"),
                 "database_url": database_url,
+                "migrations_url": owner_url,
                 "nats_url": nats_url("upload-signer"),
                 **settings,
             }

@@ -1,6 +1,7 @@
 """What the gateway may have signed, and that the storage holds clients to it."""
 
 import hashlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -28,10 +29,45 @@ async def test_a_url_takes_what_it_was_signed_for_and_nothing_else(start: Any, w
     assert await world.put(elsewhere, picture) == 403
 
 
+async def test_no_url_takes_more_than_was_named(start: Any, world: Any) -> None:
+    await start()
+    signed = await world.sign_put(new_id("upl"), size=1000)
+    for data in (bytes(11 * 1024 * 1024), bytes(1001), bytes(999), b""):
+        assert await world.put(signed, data) == 403
+    assert await world.objects.head(signed.key) is None
+    assert await world.put(signed, bytes(1000)) == 200
+
+
+async def test_no_url_takes_a_stream_of_unknown_length(start: Any, world: Any) -> None:
+    await start()
+    signed = await world.sign_put(new_id("upl"), size=1000)
+    headers = {name: value for name, value in signed.headers.items() if name != "Content-Length"}
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(11):
+            yield bytes(1024 * 1024)
+
+    async with world.session.put(signed.url, data=endless(), headers=headers) as response:
+        assert response.status in {403, 411}
+    assert await world.objects.head(signed.key) is None
+
+
+@pytest.mark.parametrize("named", ["image/jpg", "IMAGE/JPEG", "image/jpeg; charset=binary", "image/pjpeg"])
+async def test_the_client_s_own_media_type_is_bound(start: Any, world: Any, named: str) -> None:
+    await start()
+    signed = await world.sign_put(new_id("upl"), named, size=4)
+    assert signed.headers["Content-Type"] == named
+    other = signed.model_copy(update={"headers": {**signed.headers, "Content-Type": "image/png"}})
+    assert await world.put(other, b"data") == 403
+    assert await world.put(signed, b"data") == 200
+
+
 @pytest.mark.parametrize(
     ("details", "code"),
     [
         ({"content_type": "image/gif"}, "unsupported_content_type"),
+        ({"content_type": "image/heic"}, "unsupported_content_type"),
+        ({"content_type": "image/jpeg", "size": None}, "size_required"),
         ({"content_type": "image/jpeg", "size": 10 * 1024 * 1024 + 1}, "upload_too_large"),
         ({"content_type": "image/jpeg", "sha256": "nonsense"}, "invalid_sha256"),
     ],

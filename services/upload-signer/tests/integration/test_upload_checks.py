@@ -2,13 +2,16 @@
 
 import io
 import zlib
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 from closet_chassis.postgres import Pool
 from closet_contracts.ids import new_id
+from closet_contracts.model import TOLERANT
 from closet_contracts.upload import UploadReady, UploadRejected
+from closet_contracts.work import WORK
 from closet_devstack.samples import garment_png, person_jpeg
 from closet_devstack.testing import eventually
 from closet_storage.keys import input_key, upload_key
@@ -48,6 +51,17 @@ async def test_events_carry_owner_cause_and_trace(start: Any, world: Any) -> Non
     assert told.traceparent.split("-")[1] == event.traceparent.split("-")[1]
 
 
+async def test_inputs_of_work_of_a_kind_that_a_newer_release_knows_are_checked_all_the_same(
+    start: Any, world: Any
+) -> None:
+    await start()
+    event = world.accepted(await world.upload(person_jpeg()))
+    work = WORK.validate_python({"kind": "shoes", "laces": True}, context=TOLERANT)
+    await world.say(replace(event, data=event.data.model_copy(update={"work": work})))
+    [told] = await world.answers(event.data.job_id)
+    assert isinstance(told.data, UploadReady)
+
+
 async def test_every_waiting_job_is_told_once_and_later_ones_at_once(start: Any, world: Any, pool: Pool) -> None:
     upload_id = await world.place(person_jpeg())
     events = [world.accepted(upload_id) for _ in range(5)]
@@ -85,15 +99,47 @@ async def test_what_was_never_uploaded_is_missing_and_may_still_come(start: Any,
     assert isinstance(told.data, UploadReady)
 
 
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+
+def _edited() -> bytes:
+    """As an editor leaves it: linear light, half of it erased, and a history that is larger than the picture."""
+    image = Image.new("RGBA", (640, 480), (64, 64, 64, 255))
+    image.paste((200, 30, 60, 0), (0, 0, 320, 480))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    data = out.getvalue()
+    history = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"<tiff:Orientation>6</tiff:Orientation>" * 100_000)
+    said = _chunk(b"iTXt", history) + _chunk(b"gAMA", (100_000).to_bytes(4)) + _chunk(b"tEXt", b"no end of its name")
+    return data[:33] + said + data[33:]
+
+
+async def test_a_job_gets_what_a_browser_shows_of_a_picture(start: Any, world: Any) -> None:
+    await start()
+    [told] = await world.answers(await world.job(await world.upload(_edited(), "image/png")))
+    asset = told.data.asset
+    assert (asset.content_type, asset.width, asset.height) == ("image/png", 640, 480)
+    made = Image.open(io.BytesIO(await world.objects.get(asset.key, 1 << 24)))
+    # IEC 61966-2-1: a quarter of the light is 137 of 255.
+    assert (made.getpixel((600, 100)), made.getpixel((10, 100))) == ((137, 137, 137, 255), (255, 255, 255, 0))
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+async def test_a_motion_photo_is_its_photo(start: Any, world: Any, progressive: bool) -> None:
+    await start()
+    out = io.BytesIO()
+    Image.open(io.BytesIO(person_jpeg())).save(out, "JPEG", progressive=progressive)
+    film = b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + b"\xff\xda\xff\xc4\x12" * 100_000
+    [told] = await world.answers(await world.job(await world.upload(out.getvalue()[:-2] + film)))
+    assert isinstance(told.data, UploadReady)
+
+
 def _bomb() -> bytes:
     """A PNG of a few kilobytes that says it has 400 million pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
-
     head = (20_000).to_bytes(4) * 2 + bytes([8, 0, 0, 0, 0])
     body = zlib.compress(bytes(1000))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
 
 
 def _tiny() -> bytes:
@@ -106,6 +152,7 @@ def _tiny() -> bytes:
     ("data", "code"),
     [
         (b"GIF89a and so on", "not_a_picture"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "unsupported_picture_format"),
         (b"", "not_a_picture"),
         (b"\xff\xd8\xff\xe0 no picture either", "picture_damaged"),
         (person_jpeg()[:2000], "picture_damaged"),
@@ -113,11 +160,11 @@ def _tiny() -> bytes:
         (_tiny(), "picture_too_small"),
         (bytes(10 * 1024 * 1024 + 1), "input_too_large"),
     ],
-    ids=["gif", "empty", "jpeg in name", "cut off", "bomb", "tiny", "too large"],
+    ids=["gif", "heic", "empty", "jpeg in name", "cut off", "bomb", "tiny", "too large"],
 )
 async def test_what_is_no_usable_picture_is_rejected_for_good(start: Any, world: Any, data: bytes, code: str) -> None:
     await start()
-    upload_id = await world.upload(data)
+    upload_id = await world.place(data)
     job_id = await world.job(upload_id)
     [told] = await world.answers(job_id)
     assert isinstance(told.data, UploadRejected)
@@ -154,7 +201,7 @@ async def test_bytes_put_after_the_check_change_nothing(start: Any, world: Any) 
     await world.put(signed, person_jpeg())
     [first] = await world.answers(await world.job(upload_id))
     await eventually(partial(_gone, world, upload_id))
-    await world.put(signed, b"something else altogether")
+    assert await world.put(signed, person_jpeg()[::-1]) == 200
     [second] = await world.answers(await world.job(upload_id))
     assert second.data.asset == first.data.asset
     stored = await world.objects.get(first.data.asset.key, 1 << 24)

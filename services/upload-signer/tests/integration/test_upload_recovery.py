@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from aiohttp import web
 from closet_chassis.postgres import Pool
+from closet_contracts.nouns import Service
 from closet_contracts.upload import Asset, UploadReady
 from closet_devstack.ports import free_port
 from closet_devstack.samples import person_jpeg
@@ -20,6 +21,8 @@ _NEW = "INSERT INTO uploads (upload_id, tenant_id, user_id, wanted_until) VALUES
 
 
 class _Nobody:
+    service = Service.UPLOAD_SIGNER
+
     def offer(self, rows: Any) -> None:
         """Leave them to the sweeper."""
 
@@ -27,7 +30,7 @@ class _Nobody:
 def _checker(pool: Pool) -> Checker:
     """A worker of another replica, which does only what a test tells it to."""
     neither: Any = None
-    return Checker(lambda: transaction(pool, _Nobody()), objects=neither, pictures=neither)
+    return Checker(lambda: transaction(pool, _Nobody()), objects=neither, pictures=neither, share=5)
 
 
 async def _expire(pool: Pool) -> None:
@@ -134,7 +137,7 @@ async def test_an_upload_that_no_job_waits_for_any_more_is_forgotten(pool: Pool)
     checker = _checker(pool)
     async with transaction(pool, _Nobody()) as tx:
         await tx.conn.execute(_NEW, "u")
-        await tx.conn.execute(store.WAIT, "u", "job_1", uuid4(), None)
+        await tx.conn.execute(store.WAIT, "u", "job_1", uuid4(), None, [])
     [check] = (await checker.claim(1)).items
     async with transaction(pool, _Nobody()) as tx:
         await store.retry(tx.conn, {check.upload_id: 1.0})

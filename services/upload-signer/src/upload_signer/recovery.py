@@ -1,0 +1,47 @@
+"""`python -m upload_signer recover`: what was found out about uploads, as the service had told the jobs."""
+
+from collections.abc import Sequence
+
+from closet_contracts.envelope import Event
+from closet_contracts.nouns import Service
+from closet_contracts.upload import UploadReady, UploadRejected
+from closet_messaging.recovering import parser, run
+from closet_messaging.recovery import Plan
+from closet_messaging.unit import Tx
+
+from upload_signer import domain, store
+from upload_signer.domain import Owner, Refusal, State
+from upload_signer.settings import Settings
+from upload_signer.store import Waiting
+from upload_signer.subscriptions import subscriptions
+
+_OF_THE_JOB = frozenset(refusal.code for refusal in (domain.NOT_FOUND, domain.MISSING, domain.MASK_DOES_NOT_FIT))
+"""Refusals that say nothing about the upload for another job, or for a later one."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Recover; see `closet_messaging.recovering.run`."""
+    return run(Settings, "upload_signer", plan, parser("upload_signer").parse_args(arguments))
+
+
+def plan(_settings: Settings) -> Plan:
+    """How this service recovers."""
+    return Plan(
+        service=Service.UPLOAD_SIGNER,
+        handlers=subscriptions(lambda: None),
+        facts={UploadReady: _settle, UploadRejected: _settle},
+    )
+
+
+async def _settle(tx: Tx, event: Event[UploadReady | UploadRejected]) -> None:
+    """The upload is settled so, and the job waits for it no more."""
+    data = event.data
+    owner = Owner(event.tenantid, data.user_id)
+    known = (await store.find(tx.conn, [data.upload_id])).get(data.upload_id)
+    if known is not None and known.owner == owner and known.state is State.UNCHECKED:
+        if isinstance(data, UploadReady):
+            await store.mark_ready(tx.conn, {data.upload_id: data.asset})
+        elif data.code not in _OF_THE_JOB:
+            await store.mark_rejected(tx.conn, {data.upload_id: Refusal(data.code, data.message)})
+    waiting = Waiting(data.upload_id, data.job_id, owner, event.id, event.traceparent)
+    await store.stop_waiting(tx.conn, [waiting])

@@ -1,0 +1,139 @@
+"""Uploads in the hands of workers: claims with a lease."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from closet_messaging.unit import Connection
+
+from upload_signer.domain import OVERTAKEN_S_PER_BYTE
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """An upload in a worker's hands, until its lease ends."""
+
+    upload_id: str
+    tenant_id: str
+    lease: UUID
+    tries: int
+    is_mask: bool
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker would take on.
+
+    Args:
+        lease: by which it is known.
+        lease_s: after so many seconds others may take the same.
+        limit: how many uploads at most.
+        share: how many of one tenant's it may have in hand.
+        held: how many it has, by tenant.
+        after: it is the turn of the tenants behind this one, up to `up_to`.
+    """
+
+    lease: UUID
+    lease_s: float
+    limit: int
+    share: int
+    held: Mapping[str, int] = field(default_factory=dict)
+    after: str = ""
+    up_to: str | None = None
+
+
+async def claim(conn: Connection, wanted: Claim) -> list[Check]:
+    """Take uploads that are due to be checked, first one of each tenant whose turn it is, then further ones.
+
+    Looks at no more tenants than it may take uploads, and at a few of each one's: however many wait.
+    """
+    rows = await conn.fetch(
+        _CLAIM,
+        wanted.lease,
+        wanted.lease_s,
+        wanted.limit,
+        wanted.share,
+        list(wanted.held),
+        list(wanted.held.values()),
+        wanted.after,
+        wanted.up_to,
+        OVERTAKEN_S_PER_BYTE,
+        _LOOKED_AT,
+    )
+    return [Check(**row) for row in rows]
+
+
+_LOOKED_AT = 16  # the oldest uploads of a tenant, among which small ones overtake
+_CLAIM = """
+    WITH RECURSIVE held AS (
+        SELECT * FROM unnest($5::text[], $6::int[]) AS t (tenant_id, held)
+    ), turns (tenant_id, turn) AS (
+        (SELECT tenant_id, 1 FROM uploads
+         WHERE state = 'unchecked' AND due_at <= now() AND tenant_id > $7 AND ($8::text IS NULL OR tenant_id <= $8)
+           AND tenant_id NOT IN (SELECT tenant_id FROM held WHERE held >= $4)
+         ORDER BY tenant_id LIMIT 1)
+        UNION ALL
+        SELECT next.tenant_id, turn + 1 FROM turns CROSS JOIN LATERAL (
+            SELECT tenant_id FROM uploads
+            WHERE state = 'unchecked' AND due_at <= now() AND tenant_id > turns.tenant_id
+              AND ($8::text IS NULL OR tenant_id <= $8)
+              AND tenant_id NOT IN (SELECT tenant_id FROM held WHERE held >= $4)
+            ORDER BY tenant_id LIMIT 1
+        ) AS next
+        WHERE turn < $3
+    ), candidates AS (
+        SELECT upload_id, turn, coalesce(held.held, 0) + row_number() OVER (PARTITION BY turn ORDER BY rank) AS place
+        FROM turns LEFT JOIN held USING (tenant_id) CROSS JOIN LATERAL (
+            SELECT upload_id, due_at + make_interval(secs => $9::float8 * size_bytes) AS rank FROM uploads
+            WHERE state = 'unchecked' AND due_at <= now() AND uploads.tenant_id = turns.tenant_id
+            ORDER BY due_at LIMIT $10 FOR UPDATE SKIP LOCKED
+        ) AS oldest
+    ), claimed AS (
+        UPDATE uploads SET lease = $1, due_at = now() + make_interval(secs => $2), tries = tries + 1
+        FROM (SELECT * FROM candidates WHERE place <= $4 ORDER BY place, turn LIMIT $3) AS chosen
+        WHERE uploads.upload_id = chosen.upload_id
+        RETURNING uploads.upload_id, tenant_id, lease, tries, is_mask, place, turn
+    )
+    SELECT upload_id, tenant_id, lease, tries, is_mask, (
+        SELECT traceparent FROM waiting_jobs AS w WHERE w.upload_id = claimed.upload_id ORDER BY job_id LIMIT 1
+    ) AS traceparent
+    FROM claimed ORDER BY place, turn
+"""
+
+
+async def renew(conn: Connection, leases: Mapping[str, UUID], lease_s: float) -> None:
+    """Prolong these leases, where they still hold."""
+    await conn.execute(
+        """
+        UPDATE uploads SET due_at = now() + make_interval(secs => $3)
+        WHERE upload_id = ANY($1) AND lease = ANY($2) AND state = 'unchecked'
+        """,
+        list(leases),
+        list(leases.values()),
+        lease_s,
+    )
+
+
+async def hold(conn: Connection, upload_ids: Sequence[str]) -> dict[str, UUID | None]:
+    """Lock these uploads, in order of id; who has the lease of each."""
+    rows = await conn.fetch(
+        "SELECT upload_id, lease FROM uploads WHERE upload_id = ANY($1) ORDER BY upload_id FOR UPDATE", upload_ids
+    )
+    return {row["upload_id"]: row["lease"] for row in rows}
+
+
+async def retry(conn: Connection, delays_s: Mapping[str, float]) -> None:
+    """Check these again after so many seconds; those that no job waits for by then are forgotten, waits and all."""
+    await conn.executemany(
+        "UPDATE uploads SET due_at = now() + make_interval(secs => $2), lease = NULL WHERE upload_id = $1",
+        list(delays_s.items()),
+    )
+    await conn.execute(
+        """
+        WITH gone AS (DELETE FROM uploads WHERE upload_id = ANY($1) AND wanted_until < due_at RETURNING upload_id)
+        DELETE FROM waiting_jobs AS w USING gone
+        WHERE w.picture_ids <> '{}' AND w.picture_ids && ARRAY[gone.upload_id]
+        """,
+        list(delays_s),
+    )
