@@ -7,7 +7,7 @@ import aiohttp
 from closet_chassis.batching import Batcher
 from closet_chassis.lanes import Lane
 from closet_chassis.lifecycle import Process
-from closet_chassis.postgres import migrate, open_pool, pool_check
+from closet_chassis.postgres import open_pool, pool_check, prepare
 from closet_chassis.worker import Wake, work_loop
 from closet_contracts.nouns import Service
 from closet_messaging.bus import Bus, open_bus
@@ -21,6 +21,7 @@ from perfect_adapter.adapters.downloads import Downloads, Hosts, session_for_sto
 from perfect_adapter.adapters.perfect import Perfect
 from perfect_adapter.adapters.signatures import Mailbox
 from perfect_adapter.adapters.uploads import Uploads
+from perfect_adapter.domain.clock import Dates
 from perfect_adapter.domain.doubt import Policy
 from perfect_adapter.domain.features import Options
 from perfect_adapter.domain.quota import Budget
@@ -33,7 +34,8 @@ from perfect_adapter.settings import Settings
 from perfect_adapter.subscriptions import subscriptions
 from perfect_adapter.worker import capacity, probe, sweep, templates
 from perfect_adapter.worker.collect import Collector
-from perfect_adapter.worker.delete import Deleter
+from perfect_adapter.worker.delete import EVERY_S as COPIES_EVERY_S
+from perfect_adapter.worker.delete import CopyPlanner, Deleter
 from perfect_adapter.worker.inputs import Inputs
 from perfect_adapter.worker.keyring import KeyRing
 from perfect_adapter.worker.line import Line
@@ -45,10 +47,11 @@ from perfect_adapter.worker.submit import Submitter, Terms
 async def build(process: Process[Settings]) -> None:
     """Wire everything; it is taken apart in reverse order."""
     settings, stack = process.settings, process.stack
-    await migrate(settings.database_url, "closet_messaging", "perfect_adapter", apply=settings.migrate)
+    await prepare(settings, "closet_messaging", "perfect_adapter")
     pool = await stack.enter_async_context(open_pool(settings))
     process.readiness.add("database", pool_check(pool))
-    vendor = await _open_vendor(process)
+    dates = Dates()
+    vendor = await _open_vendor(process, dates)
     objects = await stack.enter_async_context(open_store(Signer.of(settings.s3_access()), settings.s3_sse))
     pictures = await stack.enter_async_context(PicturePool(settings.picture_workers))
     dispatched, told, doubted, deleting = Wake(), Wake(), Wake(), Wake()
@@ -56,7 +59,7 @@ async def build(process: Process[Settings]) -> None:
     bus = await stack.enter_async_context(
         open_bus(process, Service.PERFECT_ADAPTER, pool, subscriptions(options, dispatched.set), requests(pool))
     )
-    line = await _open_line(bus, settings)
+    line = await _open_line(bus, settings, dates)
     results = Results(vendor, objects, pictures)
     inputs = Inputs(settings.inputs, Signer.of(settings.s3_access(public=True)), objects, pictures, vendor)
     collector = Collector(
@@ -72,12 +75,15 @@ async def build(process: Process[Settings]) -> None:
     lanes: dict[str, Lane[Any]] = {
         "submit": Lane("submit", submitter.claim, submitter.work, submitter.renew, width, dispatched, **times),
         "collect": Lane("collect", collector.claim, collector.work, collector.renew, width, told, **times),
-        "resolve": Lane("resolve", resolver.claim, resolver.work, resolver.renew, 1, doubted, **times),
+        "resolve": Lane("resolve", resolver.claim, resolver.work, resolver.renew, 4, doubted, **times),
         "delete": Lane("delete", deleter.claim, deleter.work, deleter.renew, 2, deleting, **times),
     }
     for name, lane in lanes.items():
         process.background.start(name, lane.run())
     _start_steps(process, bus, line, vendor, dispatched, doubted)
+    if settings.delete_copies:
+        planner = CopyPlanner(bus.transaction, settings.deletes_copies_of, deleting.set)
+        process.background.start("copies", work_loop(planner.step, Wake(), COPIES_EVERY_S))
     kept = Batcher(partial(keep_webhooks, bus.transaction, told.set))
     add_routes(process.app, Mailbox(settings.webhook_secrets), kept)
 
@@ -92,14 +98,14 @@ def _start_steps(  # noqa: PLR0913, PLR0917 what they need
     steps = {
         "sweep": (sweeper.step, sweep.EVERY_S),
         "probe": (prober.step, probe.EVERY_S),
-        "capacity": (capacity.Teller(line, settings.calls_per_task).step, capacity.EVERY_S),
+        "capacity": (capacity.Teller(line, _terms(settings)).step, capacity.EVERY_S),
         "templates": (templates.Lister(line, vendor).step, templates.EVERY_S),
     }
     for name, (step, every_s) in steps.items():
         process.background.start(name, work_loop(step, Wake(), every_s))
 
 
-async def _open_vendor(process: Process[Settings]) -> Perfect:
+async def _open_vendor(process: Process[Settings], dates: Dates) -> Perfect:
     settings, stack = process.settings, process.stack
     calls = await stack.enter_async_context(_session())
     insecure = settings.base.startswith("http:")
@@ -108,7 +114,7 @@ async def _open_vendor(process: Process[Settings]) -> Perfect:
     hosts = Hosts(settings.allowed_result_hosts, insecure=insecure)
     egress = settings.egress if insecure else ""
     return Perfect(
-        Caller(calls, settings.base, settings.timeout_s, egress),
+        Caller(calls, settings.base, settings.timeout_s, egress, dates),
         Classic(Caller(calls, settings.classic_base, settings.timeout_s, egress)),
         Downloads(storage, hosts),
         Uploads(storage, hosts),
@@ -120,11 +126,11 @@ def _session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
 
 
-async def _open_line(bus: Bus, settings: Settings) -> Line:
+async def _open_line(bus: Bus, settings: Settings, dates: Dates) -> Line:
     ring = KeyRing(settings.api_keys, settings.api_keys_file, settings.egress)
     await ring.refresh(bus.transaction)
     budget = Budget(settings.quota_calls, settings.quota_window_s, settings.pace_per_s)
-    return Line(bus.transaction, ring, settings.egress, budget, settings.lease_s)
+    return Line(bus.transaction, ring, settings.egress, budget, settings.lease_s, dates)
 
 
 def _terms(settings: Settings) -> Terms:
@@ -133,6 +139,7 @@ def _terms(settings: Settings) -> Terms:
         at_once=settings.orders_at_once,
         calls_per_task=settings.calls_per_task,
         look_after_s=settings.look_after_s,
+        doubt_wait_s=settings.doubt_wait_s,
     )
 
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 
 from closet_chassis.telemetry import current_traceparent
 from closet_contracts.envelope import Event
-from closet_contracts.job import JobCancelled, JobDispatched, JobExpired
+from closet_contracts.job import JobCancelled, JobDispatched, JobExpired, JobStopRequested
+from closet_contracts.render import RenderFailed
+from closet_messaging import outbox
 from closet_messaging.unit import Begin, Tx
 
 from perfect_adapter.domain.features import Options, feature_of
@@ -35,6 +37,23 @@ async def begin_render(options: Options, wake: Callable[[], None], tx: Tx, event
         current_traceparent() or event.traceparent,
     )
     tx.after_commit(wake)
+
+
+async def stop_job(tx: Tx, event: Event[JobStopRequested]) -> None:
+    """Order nothing more for this job, and tell so of each task that was not; the others are told of as ever."""
+    tx.defer(renders.END_JOB, event.data.job_id)
+    for render in await renders.drop_waiting(tx.conn, event.data.job_id):
+        failed = RenderFailed(
+            job_id=render.job_id,
+            item=render.item,
+            attempt=render.attempt,
+            vendor_calls=0,
+            vendor_ms=0,
+            code=event.data.code,
+            message="This picture is no longer wanted.",
+            retryable=False,
+        )
+        outbox.add(tx, failed, tenant=render.tenant_id, cause=event)
 
 
 async def end_job(tx: Tx, event: Event[JobCancelled] | Event[JobExpired]) -> None:

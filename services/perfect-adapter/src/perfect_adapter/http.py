@@ -3,7 +3,7 @@
 import structlog
 from aiohttp import web
 from closet_chassis.batching import Batcher
-from closet_chassis.http import reply
+from closet_chassis.http import read_body, reply
 from closet_chassis.problems import Problem
 from prometheus_client import Counter
 
@@ -22,7 +22,7 @@ def add_routes(app: web.Application, mailbox: Mailbox, kept: Batcher[Webhook, No
     """Take webhooks: verified on the raw bytes, stored, answered."""
 
     async def receive(request: web.Request) -> web.Response:
-        raw = await request.read()
+        raw = await read_body(request, MAX_BYTES)
         webhook = _opened(mailbox, raw, request)
         await kept.submit(webhook)
         RECEIVED.labels("stored").inc()
@@ -32,8 +32,6 @@ def add_routes(app: web.Application, mailbox: Mailbox, kept: Batcher[Webhook, No
 
 
 def _opened(mailbox: Mailbox, raw: bytes, request: web.Request) -> Webhook:
-    if len(raw) > MAX_BYTES:
-        raise Problem(413, "body_too_large", "A webhook of the vendor's is much smaller.")
     try:
         return mailbox.open(raw, request.headers)
     except NotTheirs:

@@ -10,6 +10,7 @@ from perfect_adapter.domain.account import Charge, Style
 from perfect_adapter.domain.bodies import References
 from perfect_adapter.domain.features import Feature
 from perfect_adapter.domain.keys import Key
+from perfect_adapter.domain.leases import Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,13 @@ NotDone = Unreachable | Throttled | Refused | NoAnswer
 
 
 @dataclass(frozen=True, slots=True)
+class NotMade:
+    """The call was charged and then not made: it counts nowhere. `reason` says why."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Created:
     """The task exists. Its id is text, whatever the vendor wrote it as."""
 
@@ -54,6 +62,11 @@ class Running:
     """The task has not ended; `interval_s` is how long the vendor asks to wait, 0 if it does not say."""
 
     interval_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The vendor says of this one task that it took too long; a published answer (500 `TaskTimeout`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,16 @@ class Score:
     ui: float | None
     region: str | None = None
     mask_url: str | None = None
+    word: str | None = None
+    """What it is called, where it is no number: a type of skin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """What an analysis says about the face as a whole."""
+
+    score: float | None = None
+    skin_age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +103,7 @@ class Succeeded:
 
     urls: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
+    overall: Overall = Overall()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +113,8 @@ class Finished:
     pictures: tuple[bytes | str, ...]
 
 
-Submission = Created | Finished | NotDone
-Look = Running | Failed | Succeeded | NotDone
+Submission = Created | Finished | NotDone | NotMade
+Look = Running | Failed | Succeeded | TimedOut | NotDone
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +169,20 @@ class DownloadRefused(Exception):
     """The result will not be taken: from there, or so large."""
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is ordered. Nothing leaves once `lease` is over: somebody else may have the render in hand by then."""
+
+    feature: Feature
+    task: Task
+    refs: References
+    lease: Lease
+
+
 class Vendor(Protocol):
     """Every method but `download` is one call of the vendor's quota, which its caller has charged to that key."""
 
-    async def create(self, key: Key, feature: Feature, task: Task, refs: References) -> Submission:
+    async def create(self, key: Key, order: Order) -> Submission:
         """Order a task, once. It is billed: nobody but the caller may decide to call again."""
 
     async def look(self, key: Key, feature: Feature, task_id: str) -> Look:

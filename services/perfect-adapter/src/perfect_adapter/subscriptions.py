@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from closet_contracts.envelope import EventData
-from closet_contracts.job import JobCancelled, JobDispatched, JobExpired
+from closet_contracts.job import JobCancelled, JobDispatched, JobExpired, JobStopRequested
 from closet_messaging.consumer import Handler
 
 from perfect_adapter import handlers
@@ -15,6 +15,7 @@ def subscriptions(options: Options, wake: Callable[[], None]) -> Mapping[type[Ev
     """Every event that this service takes; `wake` is called when there is something to submit."""
     return {
         JobDispatched: partial(handlers.begin_render, options, wake),
+        JobStopRequested: handlers.stop_job,
         JobCancelled: handlers.end_job,
         JobExpired: handlers.end_job,
     }

@@ -21,7 +21,8 @@ from closet_contracts.codec import decode, encode
 from closet_contracts.envelope import Event, EventData, new_event
 from closet_contracts.generation import Priority
 from closet_contracts.ids import new_id
-from closet_contracts.job import InputAsset, JobCancelled, JobDispatched
+from closet_contracts.job import InputAsset, JobCancelled, JobDispatched, JobStopRequested
+from closet_contracts.nouns import Service
 from closet_contracts.upload import Asset
 from closet_contracts.work import Category, Role, Size, TryOn
 from closet_devstack.ports import free_port
@@ -47,7 +48,8 @@ from perfect_adapter.worker.collect import Collector
 from perfect_adapter.worker.inputs import Inputs
 from perfect_adapter.worker.keyring import KeyRing
 from perfect_adapter.worker.line import Called, Line
-from perfect_adapter.worker.submit import Submitted, Submitter, Terms
+from perfect_adapter.worker.outcomes import Submitted
+from perfect_adapter.worker.submit import Submitter, Terms
 from PIL import Image
 
 PACKAGES = ("closet_messaging", "perfect_adapter")
@@ -99,6 +101,22 @@ class World:
         """Have the list made anew."""
         await self.pool.execute("UPDATE template_lists SET due_at = now(), listed_at = NULL")
 
+    async def took_of_late(self, seconds: float) -> None:
+        """A try-on has ended that took so long."""
+        await self.pool.execute(
+            """
+            INSERT INTO renders (render_id, job_id, item, attempt, tenant_id, work, inputs, feature, units, rank,
+                deadline, cause_id, state, task_began_at, ended_at)
+            VALUES ('job_1.0.1', 'job_1', 0, 1, 't', '{}', '{}', 'tryon-v4', 2, 1, now(), gen_random_uuid(), 'done',
+                now() - make_interval(secs => $1), now())
+            """,
+            seconds,
+        )
+
+    async def time_is_over(self, job_id: str) -> None:
+        """Its deadline is now, however quickly this machine came so far."""
+        await self.pool.execute("UPDATE renders SET deadline = now() WHERE job_id = $1", job_id)
+
     async def template(self) -> str:
         """A template that the vendor offers."""
         headers = {"Authorization": f"Bearer {self.api_key}"}
@@ -122,6 +140,10 @@ class World:
 
     def cancelled(self, job_id: str) -> Event[JobCancelled]:
         data = JobCancelled(job_id=job_id, user_id="u-1", version=9, code="cancelled", message="No.", attempts=1)
+        return new_event(data, tenant=self.tenant)
+
+    def stopping(self, job_id: str) -> Event[JobStopRequested]:
+        data = JobStopRequested(job_id=job_id, user_id="u-1", version=8, code="cancelled")
         return new_event(data, tenant=self.tenant)
 
     async def say(self, *events: Event[EventData]) -> None:
@@ -201,6 +223,8 @@ async def world(
 class Nobody:
     """A relay that publishes nothing: what was emitted is left to the sweeper of whoever lives."""
 
+    service = Service.PERFECT_ADAPTER
+
     def offer(self, rows: Any) -> None:
         """Leave them."""
 
@@ -214,7 +238,7 @@ class Dead:
         ring = KeyRing((api_key,), None, "default")
         self.line = Line(begin, ring, "default", Budget(0, 300, 0))
         inputs = Inputs("url", Signer("http://s3", "r", "bucket", "k", "s"), neither, neither, neither)
-        terms = Terms(Rules(300), 32, 2, 30)
+        terms = Terms(Rules(300), 32, 2, 30, 120)
         self.submitter = Submitter(self.line, vendor, inputs, neither, terms, _nothing, _nothing)
         self.collector = Collector(self.line, neither, neither, 30, _nothing, lambda _: False, _nothing)
 
@@ -264,7 +288,12 @@ class Replica:
 
 @pytest.fixture
 async def start(
-    database_url: str, nats_url: Callable[[str], str], s3_server: Any, perfect_server: Any, world: World
+    database_url: str,
+    owner_url: str,
+    nats_url: Callable[[str], str],
+    s3_server: Any,
+    perfect_server: Any,
+    world: World,
 ) -> AsyncIterator[Callable[..., Awaitable[Replica]]]:
     """Starts the service as its process does, its webhook's address known to the vendor; twice for two replicas."""
     async with AsyncExitStack() as stacks:
@@ -276,6 +305,7 @@ async def start(
                 **s3_server.env("perfect-adapter"),
                 **perfect_server.env(),
                 "database_url": database_url,
+                "migrations_url": owner_url,
                 "nats_url": nats_url("perfect-adapter"),
                 "PERFECT_PACE_PER_S": 0,
                 "PERFECT_ORDERS_AT_ONCE": 32,

@@ -154,7 +154,7 @@ async def test_somebody_elses_task_with_our_key_is_not_taken(
     url = f"{perfect_server.url}/s2s/v2.0/task/cloth-v4"
     async with world.session.post(url, json=body, headers=headers) as response:
         assert response.status == 200
-    end = (await world.end(job_id)).data
+    end = (await world.end(job_id, timeout=60)).data
     assert (type(end), end.code) == (RenderFailed, "vendor_ambiguous")
 
 

@@ -116,6 +116,43 @@ async def test_hair_goes_as_small_jpegs(start: Any, world: Any, way: str) -> Non
         assert (image.format, max(image.size)) == ("JPEG", 1024)
 
 
+@pytest.mark.parametrize(
+    ("work", "inputs", "expected"),
+    [
+        pytest.param(
+            Edit(prompt="blue"),
+            {Role.IMAGE: person(4032, 3024)},
+            {Role.IMAGE: (3072, 2304)},
+            id="a phone's photo, edited",
+        ),
+        pytest.param(
+            Edit(prompt="a wall"),
+            {Role.IMAGE: person(4032, 3024), Role.MASK: mask(4032, 3024)},
+            {Role.IMAGE: (2048, 1536), Role.MASK: (2048, 1536)},
+            id="a phone's photo with a mask",
+        ),
+        pytest.param(
+            SkinAnalysis(actions=(Concern.ACNE,), hd=True), {Role.IMAGE: person(3024, 1100)}, {}, id="a face in HD"
+        ),
+    ],
+)
+async def test_pictures_are_scaled_to_what_each_feature_takes(
+    start: Any, world: Any, work: Task, inputs: dict[Role, bytes], expected: dict[Role, tuple[int, int]]
+) -> None:
+    await start()
+    end = await made(world, work, inputs)
+    assert isinstance(end, RenderSucceeded), end
+    sizes = {(await opened(world, key)).size for key in [key async for key in world.prepared(end.job_id)]}
+    assert sizes == set(expected.values())
+
+
+async def test_what_scaling_down_would_make_too_narrow_is_refused_before_it_costs(start: Any, world: Any) -> None:
+    await start()
+    end = await made(world, Edit(prompt="blue"), {Role.IMAGE: person(4000, 400)})
+    assert (type(end), end.code) == (RenderFailed, "ratio_unsuitable")
+    assert await world.calls() == {}
+
+
 async def test_a_mask_is_made_as_large_as_its_picture(start: Any, world: Any) -> None:
     await start()
     inputs = {Role.IMAGE: person(960, 1280), Role.MASK: mask(300, 400)}
@@ -126,15 +163,25 @@ async def test_a_mask_is_made_as_large_as_its_picture(start: Any, world: Any) ->
 @pytest.mark.parametrize("hd", [False, True], ids=["SD", "HD"])
 async def test_skin_gives_scores_and_masks(start: Any, world: Any, form: str, hd: bool) -> None:
     await start(PERFECT_SKIN_FORMAT=form)
-    concerns = (Concern.WRINKLE, Concern.DARK_CIRCLE, Concern.ACNE)
+    concerns = (Concern.WRINKLE, Concern.DARK_CIRCLE, Concern.ACNE, Concern.SKIN_TYPE)
     end = await made(world, SkinAnalysis(actions=concerns, hd=hd), {Role.IMAGE: person(1200, 1600)})
     assert isinstance(end, RenderSucceeded), end
     document, *masks = end.results
     assert (document.content_type, document.label) == ("application/json", "scores")
-    scores = json.loads(await world.objects.get(document.key, 1 << 20))["scores"]
+    analysis = json.loads(await world.objects.get(document.key, 1 << 20))
+    scores = analysis["scores"]
     assert {score["concern"] for score in scores} == {concern.value for concern in concerns}
-    assert all(0 <= score["score"] <= 100 for score in scores)
+    for score in scores:
+        if score["concern"] == Concern.SKIN_TYPE.value:
+            assert (score["score"], score["mask"]) == (None, None)
+            assert score["value"]
+            assert score["region"] in {"whole", "t_zone", "u_zone"}
+        else:
+            assert 0 <= score["score"] <= 100
+    assert 0 < analysis["overall"] <= 100
+    assert 18 <= analysis["skinAge"] <= 60
     assert masks
+    assert not any("resize" in (mask.label or "") for mask in masks)
     named = {mask.key.rpartition("/")[2]: mask for mask in masks}
     for score in scores:
         if score["mask"]:
@@ -142,7 +189,7 @@ async def test_skin_gives_scores_and_masks(start: Any, world: Any, form: str, hd
     assert {mask.content_type for mask in masks} <= {"image/png", "image/jpeg"}
     assert end.vendor_calls == 2
     [task] = await world.vendor.tasks()
-    assert task["unitsCharged"] == 9
+    assert task["unitsCharged"] == (12 if hd else 9)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +239,31 @@ async def test_the_vendors_copy_is_deleted_where_the_policy_says_so(
     await eventually(lambda: pool.fetchval("SELECT count(*) = 0 FROM deletions"))
     calls = await world.calls()
     assert (calls["create"], calls["look"], calls["delete"]) == (1, 1, 1)
+
+
+async def test_the_vendors_copies_of_failed_and_cancelled_jobs_go_too(start: Any, world: Any, pool: Pool) -> None:
+    await start(PERFECT_DELETE_COPIES="*")
+    await world.vendor.fault("engine_error", code="error_pose")
+    assert isinstance(await made(world, TextToImage(prompt="a hat"), {}), RenderFailed)
+    await eventually(lambda: pool.fetchval("SELECT bool_and(copy_settled) FROM renders"))
+    await world.vendor.fault("slow_task", ms=1500)
+    cancelled = await world.job(work=TextToImage(prompt="a coat"), inputs=())
+    await eventually(lambda: pool.fetchval("SELECT state = 'running' FROM renders WHERE job_id = $1", cancelled))
+    await world.say(world.cancelled(cancelled))
+    await eventually(
+        lambda: pool.fetchval("SELECT state = 'dropped' AND copy_settled FROM renders WHERE job_id = $1", cancelled)
+    )
+
+    async def ended() -> bool:
+        return all(task["status"] != "running" for task in await world.vendor.tasks())
+
+    async def gone() -> bool:
+        # One that ran when it was asked for waits for long.
+        await pool.execute("UPDATE deletions SET due_at = now() WHERE lease IS NULL")
+        return all(task["gone"] for task in await world.vendor.tasks())
+
+    await eventually(ended)
+    await eventually(gone)
 
 
 async def test_the_vendors_copy_is_kept_otherwise(start: Any, world: Any) -> None:

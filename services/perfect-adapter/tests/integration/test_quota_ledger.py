@@ -4,19 +4,23 @@ import asyncio
 from typing import Any
 
 from closet_chassis.postgres import Pool
+from closet_contracts.nouns import Service
 from closet_messaging.unit import transaction
 from perfect_adapter.domain.keys import Key
 from perfect_adapter.domain.quota import Budget, Order
-from perfect_adapter.ports import Created, Throttled
+from perfect_adapter.ports import Created, NotMade, Throttled, Unreachable
 from perfect_adapter.store import ledger
 from perfect_adapter.worker.keyring import KeyRing
 from perfect_adapter.worker.line import Called, Line
+from perfect_adapter.worker.sweep import CALLS_KEPT_S, Sweeper
 
 A, B = Key("a").name, Key("b").name
 BUDGET = Budget(calls=50, window_s=300, pace=0)
 
 
 class _Nobody:
+    service = Service.PERFECT_ADAPTER
+
     def offer(self, rows: Any) -> None:
         """Nothing is told."""
 
@@ -83,11 +87,10 @@ async def test_a_call_counts_from_its_answer(pool: Pool) -> None:
 async def test_creating_leaves_room_for_the_looks_that_are_owed(pool: Pool) -> None:
     one = await line(pool, budget=Budget(10, 300, 0))
     async with one.begin() as tx:
-        assert len((await one.allot(tx, Order(9, 2, 9))).keys) == 5
+        assert (await one.allot(tx, Order(9, 2))).count == 5
     await charge(one, 5)
     async with one.begin() as tx:
-        assert len((await one.allot(tx, Order(9, 2, 9))).keys) == 2
-        assert len((await one.allot(tx, Order(9, 2, 1))).keys) == 1, "one order of a key at a time"
+        assert (await one.allot(tx, Order(9, 2))).count == 2
 
 
 async def test_a_pause_holds_everybody_and_grows_until_an_answer_comes(pool: Pool) -> None:
@@ -112,12 +115,29 @@ async def test_a_pause_holds_everybody_and_grows_until_an_answer_comes(pool: Poo
     assert [tuple(row) for row in walk] == [("create", "Created"), ("look", "Throttled")]
 
 
-async def test_old_calls_are_forgotten(pool: Pool) -> None:
+async def test_calls_are_kept_for_thirty_days_and_forgotten_a_bounded_number_at_a_time(pool: Pool) -> None:
     one = await line(pool)
-    await charge(one, 3)
+    await charge(one, 6)
+    await pool.execute("UPDATE vendor_calls SET at = at - interval '29 days'")
+    sweeper = Sweeper(one.begin, 300, 1, lambda: None)
+    await sweeper.step()
+    assert await pool.fetchval("SELECT count(*) FROM vendor_calls") == 6
     await pool.execute(
         "UPDATE vendor_calls SET at = at - interval '2 days' WHERE call_id < (SELECT max(call_id) FROM vendor_calls)"
     )
     async with one.begin() as tx:
-        await ledger.prune(tx.conn, 86_400)
+        assert await ledger.prune(tx.conn, CALLS_KEPT_S, 2) == 2
+    assert await pool.fetchval("SELECT count(*) FROM vendor_calls") == 4
+    await Sweeper(one.begin, 300, 1, lambda: None).step()
     assert await pool.fetchval("SELECT count(*) FROM vendor_calls") == 1
+
+
+async def test_what_never_left_counts_nowhere(pool: Pool) -> None:
+    one = await line(pool)
+    async with one.begin() as tx:
+        call_ids = await one.charge(tx, "create", [(A, "job_a.0.1")] * 50)
+        await one.settle(tx, [Called(call_ids[0], A, NotMade()), Called(call_ids[1], A, Unreachable("no route"))])
+    await pool.execute("UPDATE parties SET paused_until = now()")
+    assert (await charge(one, 9))[0] == 2
+    async with one.begin() as tx:
+        assert await ledger.count_of(tx.conn, ["job_a.0.1"]) == {"job_a.0.1": 48}

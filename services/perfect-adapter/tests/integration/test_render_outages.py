@@ -1,18 +1,22 @@
 """A database that goes away while the vendor answers: what the vendor said is not lost with it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import pytest
 from closet_chassis.postgres import Pool
+from closet_contracts.nouns import Service
 from closet_messaging.unit import Tx, transaction
+from perfect_adapter.domain.backoff import Backoff
 from perfect_adapter.ports import Created
 from perfect_adapter.worker import line
 
 
 class Nobody:
+    service = Service.PERFECT_ADAPTER
+
     def offer(self, rows: Any) -> None:
         """Leave them to the sweeper."""
 
@@ -20,11 +24,13 @@ class Nobody:
 class Vendor:
     """Takes every order."""
 
-    def __init__(self) -> None:
+    def __init__(self, lose: Callable[[], None]) -> None:
         self.orders = 0
+        self.lose = lose
 
     async def create(self, *_: Any) -> Created:
         self.orders += 1
+        self.lose()
         return Created(f"task-{self.orders}")
 
 
@@ -51,15 +57,31 @@ class Database:
 async def test_a_task_that_exists_is_known_when_the_database_is_back(
     world: Any, pool: Pool, make_dead: Any, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
-    monkeypatch.setattr(line, "WRITE_AGAIN_S", 0.01)
-    database, vendor = Database(pool), Vendor()
+    monkeypatch.setattr(line, "WRITE_AGAIN", Backoff(0.01, 0.01))
+    database = Database(pool)
+    vendor = Vendor(lambda: setattr(database, "lost", lost))
     replica = await make_dead(database.begin, vendor)
     await replica.take(world.dispatched())
     await replica.claim()
 
-    database.lost = lost
     await replica.submitter.work(replica.claimed)
     row = await pool.fetchrow("SELECT state, task_id FROM renders")
     assert tuple(row or ()) == ("running", "task-1")
     assert vendor.orders == 1
     assert await pool.fetchval("SELECT count(*) FROM outbox") == 1
+
+
+async def test_an_order_that_could_not_be_confirmed_is_not_sent_and_waits_again(
+    world: Any, pool: Pool, make_dead: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "WRITE_AGAIN", Backoff(0.01, 0.01))
+    database = Database(pool)
+    vendor = Vendor(lambda: None)
+    replica = await make_dead(database.begin, vendor)
+    await replica.take(world.dispatched())
+    await replica.claim()
+    database.lost = 3
+    await replica.submitter.work(replica.claimed)
+    assert vendor.orders == 0
+    assert await pool.fetchval("SELECT state FROM renders") == "waiting"
+    assert await pool.fetchval("SELECT count(*) FROM vendor_calls WHERE sent") == 0

@@ -118,6 +118,25 @@ async def test_what_is_cancelled_before_it_is_submitted_is_never_ordered(start: 
     assert await world.heard(cancelled.data.job_id) == await world.heard(expired.data.job_id) == []
 
 
+async def test_of_a_job_that_is_to_stop_nothing_more_is_ordered_and_that_is_told(
+    start: Any, world: Any, pool: Pool
+) -> None:
+    await start()
+    begun = await world.job()
+    await world.told(begun, 1)
+    await _paused(pool)
+    waiting = world.dispatched()
+    await world.say(waiting)
+    await eventually(lambda: pool.fetchval("SELECT count(*) = 1 FROM renders WHERE state = 'waiting'"))
+    await world.say(world.stopping(waiting.data.job_id), world.stopping(begun))
+    ended = (await world.end(waiting.data.job_id)).data
+    assert isinstance(ended, RenderFailed)
+    assert (ended.code, ended.retryable, ended.vendor_calls) == ("cancelled", False, 0)
+    await _on_again(pool)
+    assert [type(event.data).__name__ for event in await world.heard(begun)] == ["RenderStarted"]
+    assert await world.created() == 1
+
+
 async def test_a_cancellation_that_comes_first_counts(start: Any, world: Any, pool: Pool) -> None:
     await start()
     job_id, other = new_id("job"), world.dispatched()
@@ -188,7 +207,7 @@ async def test_a_task_that_the_vendor_has_forgotten(start: Any, world: Any, pool
     await pool.execute("UPDATE renders SET due_at = now()")
     end = (await world.end(job_id)).data
     assert isinstance(end, RenderFailed)
-    assert (end.code, end.vendor_code, end.retryable) == ("vendor_task_lost", "InvalidTaskId", False)
+    assert (end.code, end.vendor_code, end.retryable) == ("vendor_task_lost", None, False)
 
 
 @pytest.mark.parametrize(
@@ -212,5 +231,19 @@ async def test_a_look_that_brings_nothing_is_made_again(
     await eventually(lambda: pool.fetchval("SELECT looks >= 1 AND lease IS NULL FROM renders"))
     await pool.execute("UPDATE renders SET due_at = now() WHERE state = 'running'")
     await pool.execute("UPDATE parties SET probe_at = now()")
+    assert isinstance((await world.end(job_id)).data, RenderSucceeded)
+    assert await world.created() == 1
+
+
+@pytest.mark.parametrize("timeouts", [1, 2])
+async def test_a_task_that_has_succeeded_is_not_ordered_anew_because_a_later_look_times_out(
+    start: Any, world: Any, pool: Pool, timeouts: int
+) -> None:
+    """It is paid for: a download that failed and the vendor's `TaskTimeout` are not the same thing said twice."""
+    await start()
+    await world.vendor.fault("result_gone", 2)  # a fetch is tried twice
+    job_id = await world.job()
+    await eventually(lambda: pool.fetchval("SELECT tries = 1 AND lease IS NULL FROM renders"))
+    await world.vendor.fault("refuse", timeouts, operation="look", status=500, code="TaskTimeout")
     assert isinstance((await world.end(job_id)).data, RenderSucceeded)
     assert await world.created() == 1

@@ -64,7 +64,7 @@ async def test_a_person_whom_the_vendor_does_not_find(start: Any, world: Any) ->
         ("error_inference", "vendor_failed", True),
         ("unknown_internal_error", "vendor_failed", True),
         ("error_multiple_people", "several_people", False),
-        ("error_nobody_has_heard_of_yet", "vendor_failed", False),
+        ("error_nobody_has_heard_of_yet", "vendor_failed", True),
     ],
 )
 async def test_engine_errors_inside_a_200(start: Any, world: Any, engine: str, code: str, retryable: bool) -> None:

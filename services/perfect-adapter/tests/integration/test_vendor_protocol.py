@@ -17,12 +17,15 @@ from perfect_adapter.adapters.uploads import Uploads
 from perfect_adapter.domain.bodies import Reference
 from perfect_adapter.domain.features import FEATURES
 from perfect_adapter.domain.keys import Key
+from perfect_adapter.domain.leases import Lease
 from perfect_adapter.ports import (
     Created,
     DownloadFailed,
     DownloadRefused,
     Failed,
     NoAnswer,
+    NotMade,
+    Order,
     Refused,
     Running,
     Succeeded,
@@ -90,9 +93,22 @@ async def perfect(anybody: Anybody, downloads: Downloads) -> AsyncIterator[Perfe
         yield vendor(session, anybody.url + "/", downloads)
 
 
+def order(task: TryOn, lease_s: float = 60) -> Order:
+    return Order(TRY_ON, task, INPUTS, Lease.from_now(lease_s))
+
+
+async def test_an_order_whose_lease_is_over_never_leaves(anybody: Anybody, perfect: Perfect) -> None:
+    """Nothing of it, not even its headers; the next one leaves as ever."""
+    anybody.says('{"status": 200, "data": {"task_id": "1"}}')
+    assert isinstance(await perfect.create(KEY, order(TryOn(), lease_s=0)), NotMade)
+    assert anybody.asked == []
+    assert await perfect.create(KEY, order(TryOn())) == Created("1")
+    assert len(anybody.asked) == 1
+
+
 async def test_a_task_is_ordered_by_one_post(anybody: Anybody, perfect: Perfect) -> None:
     anybody.says('{"status": 200, "data": {"task_id": "a/b+c=="}}')
-    assert await perfect.create(KEY, TRY_ON, TryOn(category=Category.OUTERWEAR), INPUTS) == Created("a/b+c==")
+    assert await perfect.create(KEY, order(TryOn(category=Category.OUTERWEAR))) == Created("a/b+c==")
     [(method, path, headers, body)] = anybody.asked
     assert (method, path) == ("POST", "/s2s/v2.0/task/cloth-v4")
     assert headers["Authorization"] == "Bearer the-key"
@@ -115,7 +131,7 @@ async def test_a_task_is_ordered_by_one_post(anybody: Anybody, perfect: Perfect)
 )
 async def test_categories(anybody: Anybody, perfect: Perfect, category: Category, garment: str) -> None:
     anybody.says('{"data": {"task_id": "1"}}')
-    await perfect.create(KEY, TRY_ON, TryOn(category=category), INPUTS)
+    await perfect.create(KEY, order(TryOn(category=category)))
     body = anybody.asked[0][3]
     assert body["garment_category"] == garment
     assert body.get("change_shoes") == (False if garment in {"lower_body", "full_body"} else None)
@@ -123,7 +139,7 @@ async def test_categories(anybody: Anybody, perfect: Perfect, category: Category
 
 async def test_an_id_is_text_to_the_last_digit_and_encoded_in_the_path(anybody: Anybody, perfect: Perfect) -> None:
     anybody.says('{"data": {"task_id": 918273645546372819001}}')
-    assert await perfect.create(KEY, TRY_ON, TryOn(), INPUTS) == Created("918273645546372819001")
+    assert await perfect.create(KEY, order(TryOn())) == Created("918273645546372819001")
     anybody.says('{"data": {"task_status": "running", "polling_interval": 7}}')
     assert await perfect.look(KEY, TRY_ON, "a/b+c==") == Running(7.0)
     assert anybody.asked[1][:2] == ("GET", "/s2s/v2.0/task/cloth-v4/a%2Fb%2Bc%3D%3D")
@@ -148,17 +164,17 @@ async def test_only_a_definite_no_means_that_nothing_was_created(
     anybody: Anybody, perfect: Perfect, text: str, status: int, answer: object
 ) -> None:
     anybody.says(text, status)
-    assert await perfect.create(KEY, TRY_ON, TryOn(), INPUTS) == answer
+    assert await perfect.create(KEY, order(TryOn())) == answer
     assert len(anybody.asked) == 1
 
 
 async def test_a_connection_that_is_refused_created_nothing(downloads: Downloads) -> None:
     async with aiohttp.ClientSession() as session:
         perfect = vendor(session, f"http://127.0.0.1:{free_port()}", downloads)
-        assert isinstance(await perfect.create(KEY, TRY_ON, TryOn(), INPUTS), Unreachable)
+        assert isinstance(await perfect.create(KEY, order(TryOn())), Unreachable)
         assert isinstance(await perfect.look(KEY, TRY_ON, "1"), Unreachable)
         nowhere = vendor(session, "http://nowhere.invalid", downloads)
-        assert isinstance(await nowhere.create(KEY, TRY_ON, TryOn(), INPUTS), Unreachable)
+        assert isinstance(await nowhere.create(KEY, order(TryOn())), Unreachable)
 
 
 @pytest.mark.parametrize(

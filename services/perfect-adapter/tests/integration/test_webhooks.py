@@ -67,6 +67,8 @@ async def test_what_is_not_the_vendors_is_refused(start: Any, world: Any, pool: 
         (body(), {**good, "webhook-timestamp": "soon"}),
         (body(), {**good, "webhook-signature": "nonsense"}),
         (body(), {**good, "webhook-signature": ""}),
+        (body(), {**good, "webhook-signature": "v1,\u00e9\u00e9"}),
+        (body(), {**good, "webhook-id": "msg_\u00e9"}),
         (body(), {}),
     ]
     for content, headers in bad:
@@ -84,11 +86,33 @@ async def test_one_of_several_signatures_and_either_secret_is_enough(start: Any,
     assert (await post(world, replica, body(), new_one))[0] == 200
 
 
-@pytest.mark.parametrize("content", [b"[]", b"{}", b'{"data": []}', b'{"data": {"task_id": ""}}', b"no json"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[]",
+        b"{}",
+        b'{"data": []}',
+        b'{"data": {"task_id": ""}}',
+        b"no json",
+        b'{"data": {"task_id": NaN, "task_status": "success"}}',
+        b'{"data": {"task_id": ["1"], "task_status": {}}}',
+        b'{"data": {"task_id": "1\\u0000", "task_status": "success"}}',
+        b'{"data": {"task_id": "1\\ud800", "task_status": "success"}}',
+        b"[" * 30_000 + b"]" * 30_000,
+        b'{"data":' * 900 + b"1" + b"}" * 900,
+    ],
+    ids=lambda content: content[:40].decode(),
+)
 async def test_what_says_nothing_is_refused(start: Any, world: Any, secret: str, content: bytes) -> None:
     replica = await start()
     status, problem = await post(world, replica, content, message(secret, content))
     assert (status, problem["code"]) == (400, "unreadable_webhook")
+
+
+async def test_a_compressed_body_is_refused(start: Any, world: Any, secret: str) -> None:
+    headers = {**message(secret, body()), "Content-Encoding": "gzip"}
+    status, problem = await post(world, await start(), body(), headers)
+    assert (status, problem["code"]) == (415, "unsupported_content_encoding")
 
 
 async def test_a_huge_body_is_refused(start: Any, world: Any) -> None:

@@ -17,8 +17,12 @@ USER = "u-1"
 
 def _row(feature: Feature) -> str:
     inputs = ", ".join(f"{role.value} {_limits(feature, role)}".strip() for role in feature.inputs) or "none"
-    units = feature.units(SkinAnalysis(actions=(Concern.ACNE,)))
-    cost = f"{units}-12" if feature.name.startswith("skin") else str(units)
+    is_skin = feature.name.startswith("skin")
+    one, all_of = (
+        feature.units(SkinAnalysis.model_construct(actions=tuple(Concern)[:count], hd="hd" in feature.name))
+        for count in (1, len(Concern))
+    )
+    cost = f"{one}-{all_of}" if is_skin else str(one)
     return f"| `{feature.name}` | `{feature.path}` | {inputs} | {feature.result.value} | {cost} |"
 
 
@@ -26,7 +30,10 @@ def _limits(feature: Feature, role: Role) -> str:
     limits = feature.inputs[role]
     if limits.like:
         return f"(as large as the {limits.like.value})"
-    parts = [f"{limits.min_short}+" if limits.min_short else "", f"at most {limits.max_long}"]
+    parts = [
+        f"{limits.min_short}+" if limits.min_short else "",
+        f"at most {limits.max_long}" if limits.max_long else "",
+    ]
     return f"({' '.join(filter(None, parts))}{', JPEG' if limits.jpeg_only else ''})"
 
 

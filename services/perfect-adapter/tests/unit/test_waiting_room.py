@@ -4,7 +4,7 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
-from perfect_adapter.domain.room import QUANTUM, Room, Rules, Share, Waiting, forget_absent
+from perfect_adapter.domain.room import Room, Rules, Waiting
 
 RULES = Rules(aged_s=1000.0)
 LIVE, INTERACTIVE, BATCH = 0, 1, 2
@@ -14,8 +14,8 @@ def queue(tenant: str, count: int, rank: int = INTERACTIVE, units: int = 2, age_
     return [Waiting(f"{tenant}-{rank}-{n}", tenant, rank, units, age_s - n / 1000) for n in range(count)]
 
 
-def room(*queues: list[Waiting], shares: dict[str, Share] | None = None, slots: int = 0) -> Room:
-    return Room([one for each in queues for one in each], shares or {}, {}, slots)
+def room(*queues: list[Waiting], turns: dict[str, int] | None = None, slots: int = 0) -> Room:
+    return Room([one for each in queues for one in each], turns or {}, {}, slots)
 
 
 def drain(one: Room, rules: Rules = RULES, at_once: int = 1) -> list[Waiting]:
@@ -25,7 +25,6 @@ def drain(one: Room, rules: Rules = RULES, at_once: int = 1) -> list[Waiting]:
         chosen = one.choose(at_once, rules)
         order += chosen
         one.waiting = [each for each in one.waiting if each not in chosen]
-        one.shares = forget_absent(one.shares, (each.tenant for each in one.waiting))
     return order
 
 
@@ -98,9 +97,9 @@ def test_everything_is_chosen_once_and_no_class_is_passed_over(
 
 @given(st.lists(st.integers(1, 12), min_size=2, max_size=5), st.integers(30, 120))
 def test_shares_in_units_stay_close(units: list[int], slots: int) -> None:
-    """Deficit round robin: between tenants with work, what each has used differs by less than a turn and a task."""
+    """Between tenants with work, what each has used differs by no more than a task."""
     one = room(*(queue(f"t{n}", slots, units=each) for n, each in enumerate(units)))
     used = Counter({f"t{n}": 0 for n in range(len(units))})
     for chosen in one.choose(slots, RULES):
         used[chosen.tenant] += chosen.units
-    assert max(used.values()) - min(used.values()) <= 2 * (QUANTUM + max(units))
+    assert max(used.values()) - min(used.values()) <= max(units)

@@ -3,13 +3,12 @@
 import asyncio
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from perfect_adapter.adapters.calls import document, members, number
-from perfect_adapter.adapters.reading import score_file
-from perfect_adapter.ports import Score
+from perfect_adapter.adapters.calls import document
+from perfect_adapter.adapters.reading import overall_of_file, score_file
+from perfect_adapter.ports import Overall, Score
 
 SCORES = "score_info.json"
 MAX_FILES = 200
@@ -25,7 +24,7 @@ class Analysis:
     """Scores with the bytes of their masks, and what is said of the face as a whole."""
 
     scores: Sequence[tuple[Score, bytes | None]]
-    summary: Mapping[str, Any]
+    overall: Overall
 
 
 async def read(data: bytes) -> Analysis:
@@ -43,9 +42,7 @@ def _read(data: bytes) -> Analysis:
     scores = [(score, files.get(mask) if mask else None) for score, mask in score_file(info)]
     if not scores:
         raise ArchiveRejected("no scores")
-    return Analysis(
-        scores, {"overall": number(members(info, "all").get("score")), "skinAge": number(info.get("skin_age"))}
-    )
+    return Analysis(scores, overall_of_file(info))
 
 
 def _unpacked(data: bytes) -> dict[str, bytes]:

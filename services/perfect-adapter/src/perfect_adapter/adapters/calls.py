@@ -8,20 +8,24 @@ from typing import Any
 
 import aiohttp
 import structlog
+from closet_chassis.proxies import proxy_for
 from closet_chassis.telemetry import current_traceparent, fail_span, span_from
 from opentelemetry.trace import Span, SpanKind
 from prometheus_client import Counter
 from yarl import URL
 
+from perfect_adapter.adapters.leased import LeasedBody, LeaseOver
+from perfect_adapter.domain.clock import Dates
 from perfect_adapter.domain.keys import Key
-from perfect_adapter.ports import NoAnswer, NotDone, Refused, Throttled, Unreachable
+from perfect_adapter.domain.leases import Lease, now_s
+from perfect_adapter.ports import NoAnswer, NotDone, NotMade, Order, Refused, Throttled, Unreachable
 
 log = structlog.get_logger(__name__)
 
 CALLS = Counter("perfect_api_calls_total", "Calls of the vendor's API", ["endpoint", "status"])
 
-# All of these come before the first byte of a request is written.
-_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+# All of these come before the first byte of a request is written; the last, when a proxy opens no way to the vendor.
+_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
 _CONNECT_TIMEOUT_S = 10.0
 _LONGEST_ANSWER = 16 << 20  # pictures may come inside one
 
@@ -78,6 +82,7 @@ class Request:
     path: str
     endpoint: str
     body: Mapping[str, Any] | None = None
+    lease: Lease | None = None
 
 
 class Caller:
@@ -88,16 +93,40 @@ class Caller:
         base: the host's URL.
         timeout_s: for one call.
         egress: the name of the address that calls come from, told to whoever asks for it (sandboxes do).
+        dates: is told what the host's clock says.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, base: str, timeout_s: float, egress: str = "") -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base: str,
+        timeout_s: float,
+        egress: str = "",
+        dates: Dates | None = None,
+    ) -> None:
+        self._dates = dates
         self._session = session
         self._base = base.rstrip("/")
         self._headers = {"X-Sandbox-Egress": egress} if egress else {}
+        self._proxy = proxy_for(base)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s))
 
+    async def order(self, key: Key, order: Order) -> Answer | Unreachable | NoAnswer | NotMade:
+        """Send an order, once, if its lease still holds when its bytes leave."""
+        path = order.feature.path
+        try:
+            body = order.feature.body(order.task, order.refs)
+            return await self.call(key, Request("POST", path, path, body, order.lease))
+        except LeaseOver:
+            log.error("order_withheld", endpoint=path, reason="the lease is over")  # noqa: TRY400 no stack needed
+            return NotMade("lease over")
+
     async def call(self, key: Key, request: Request) -> Answer | Unreachable | NoAnswer:
-        """Send it, once."""
+        """Send it, once.
+
+        Raises:
+            LeaseOver: the request's lease was over: nothing was sent.
+        """
         attributes = {
             "http.request.method": request.method,
             "url.template": request.endpoint,
@@ -117,15 +146,28 @@ class Caller:
     async def _exchange(self, key: Key, request: Request) -> tuple[Answer, str]:
         url = URL(self._base + request.path, encoded=True)
         headers = {"Authorization": f"Bearer {key.secret}", **self._headers}
+        leased = LeasedBody(request.body or {}, request.lease) if request.lease else None
+        content: dict[str, Any] = {"data": leased} if leased else {"json": request.body}
+        began_s = now_s()
         try:
             async with self._session.request(
-                request.method, url, json=request.body, headers=headers, timeout=self._timeout, allow_redirects=False
+                request.method,
+                url,
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+                proxy=self._proxy,
+                **content,
             ) as response:
+                if self._dates:
+                    self._dates.note(response.headers.get("Date", ""), began_s)
                 answer = Answer(response.status, document(await _bounded(response)), response.headers)
                 return answer, response.headers.get("x-request-id", "")
         except _NOT_SENT as error:
             raise NotSent(type(error).__name__) from None
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+            if leased and leased.is_withheld:
+                raise LeaseOver from None
             raise Unanswered(type(error).__name__) from None
 
 

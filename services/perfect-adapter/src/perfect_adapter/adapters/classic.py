@@ -10,14 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from closet_contracts.work import Task
 from prometheus_client import Gauge
 
-from perfect_adapter.adapters.calls import Answer, Caller, Request, number, rows, text
-from perfect_adapter.domain.bodies import References
-from perfect_adapter.domain.features import Feature
+from perfect_adapter.adapters.calls import Answer, Caller, number, rows, text
 from perfect_adapter.domain.keys import Key
-from perfect_adapter.ports import Finished, Submission
+from perfect_adapter.ports import Finished, Order, Submission
 
 log = structlog.get_logger(__name__)
 
@@ -32,9 +29,9 @@ class Classic:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    async def create(self, key: Key, feature: Feature, task: Task, refs: References) -> Submission:
+    async def create(self, key: Key, order: Order) -> Submission:
         """Have the task carried out, once."""
-        answer = await self._caller.call(key, Request("POST", feature.path, feature.path, feature.body(task, refs)))
+        answer = await self._caller.order(key, order)
         if not isinstance(answer, Answer):
             return answer
         _note_units(key, answer)

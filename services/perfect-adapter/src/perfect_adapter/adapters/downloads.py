@@ -3,9 +3,11 @@
 import ipaddress
 import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from closet_chassis.proxies import proxy_for
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from yarl import URL
 
@@ -14,6 +16,7 @@ from perfect_adapter.ports import DownloadFailed, DownloadRefused
 MAX_RESULT_BYTES = 32 * 1024 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5, sock_read=15)
 _CHUNK = 256 * 1024
+_ANY_RESULT = "https://results"
 
 
 class Hosts:
@@ -51,10 +54,15 @@ class Hosts:
 
 
 class PublicOnly(AbstractResolver):
-    """Resolves names to addresses of the open internet: a name must not lead into our own network."""
+    """Resolves names to addresses of the open internet: a name must not lead into our own network.
 
-    def __init__(self) -> None:
+    Args:
+        proxy: the host of our own proxy, which may be anywhere; through it, its network decides what can be reached.
+    """
+
+    def __init__(self, proxy: str | None = None) -> None:
         self._resolver = aiohttp.ThreadedResolver()
+        self._proxy = proxy
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -65,6 +73,8 @@ class PublicOnly(AbstractResolver):
             OSError: it has none that is public.
         """
         found = await self._resolver.resolve(host, port, family)
+        if host == self._proxy:
+            return found
         public = [each for each in found if ipaddress.ip_address(each["host"]).is_global]
         if not public:
             raise OSError(f"{host} leads to no public address")
@@ -76,7 +86,8 @@ class PublicOnly(AbstractResolver):
 
 def session_for_storage(*, public_only: bool) -> aiohttp.ClientSession:
     """A session that carries no credentials, for where results come from."""
-    options: dict[str, Any] = {"resolver": PublicOnly()} if public_only else {}
+    proxy = urlsplit(proxy_for(_ANY_RESULT) or "").hostname
+    options: dict[str, Any] = {"resolver": PublicOnly(proxy)} if public_only else {}
     connector = aiohttp.TCPConnector(limit=0, **options)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
@@ -103,7 +114,9 @@ class Downloads:
         """
         target = self._hosts.allowed(url)
         try:
-            async with self._session.get(target, allow_redirects=False, timeout=_TIMEOUT) as response:
+            async with self._session.get(
+                target, allow_redirects=False, timeout=_TIMEOUT, proxy=proxy_for(str(target))
+            ) as response:
                 if response.status != 200:  # noqa: PLR2004 the only good one: not a part, not elsewhere
                     raise DownloadFailed(f"HTTP {response.status}")
                 return await _read(response)

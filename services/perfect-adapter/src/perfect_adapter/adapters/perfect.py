@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from closet_contracts.work import Task
-
 from perfect_adapter.adapters import reading
 from perfect_adapter.adapters.calls import Answer, Caller, Request, members, rows, text
 from perfect_adapter.adapters.classic import Classic
 from perfect_adapter.adapters.downloads import Downloads
 from perfect_adapter.adapters.uploads import Uploads
-from perfect_adapter.domain.bodies import References
 from perfect_adapter.domain.features import Feature
 from perfect_adapter.domain.keys import Key
 from perfect_adapter.ports import (
@@ -23,14 +20,17 @@ from perfect_adapter.ports import (
     Look,
     NoAnswer,
     NotDone,
+    Order,
     Styles,
     Submission,
+    TimedOut,
     Unreachable,
     Uploaded,
 )
 
 _FILES = "/s2s/v2.0/file"
 _DELETE = "/s2s/v2.0/task/delete"
+_TIMED_OUT = "TaskTimeout"
 _CREDIT = "/s2s/v1.0/client/credit"
 _HISTORY = f"{_CREDIT}/history"
 _TEMPLATES = {"hairstyle": "/s2s/v2.1/task/template/hair-transfer"}
@@ -45,11 +45,11 @@ class Perfect:
         self._put = uploads.put
         self.download = downloads.fetch
 
-    async def create(self, key: Key, feature: Feature, task: Task, refs: References) -> Submission:
+    async def create(self, key: Key, order: Order) -> Submission:
         """Order a task, once; see `Vendor`."""
-        if feature.classic:
-            return await self._classic.create(key, feature, task, refs)
-        answer = await self._post(key, feature.path, feature.body(task, refs))
+        if order.feature.classic:
+            return await self._classic.create(key, order)
+        answer = await self._caller.order(key, order)
         if not isinstance(answer, Answer):
             return answer
         task_id = text(answer.data.get("task_id"))
@@ -61,6 +61,8 @@ class Perfect:
         answer = await self._caller.call(key, Request("GET", path, f"{feature.path}/{{task_id}}"))
         if not isinstance(answer, Answer):
             return answer
+        if answer.code == _TIMED_OUT:
+            return TimedOut()
         return reading.look(answer.data) if answer.ok else answer.not_done("")
 
     async def upload(self, key: Key, files: Sequence[File]) -> Uploaded | NotDone:

@@ -7,7 +7,7 @@ from typing import Any
 from perfect_adapter.adapters.calls import members, number, rows, text
 from perfect_adapter.domain.account import Charge, Style
 from perfect_adapter.domain.bodies import our_concern
-from perfect_adapter.ports import Failed, Look, NoAnswer, Running, Score, Succeeded
+from perfect_adapter.ports import Failed, Look, NoAnswer, Overall, Running, Score, Succeeded
 
 _LONGEST_PATIENCE_S = 3600.0
 
@@ -20,7 +20,8 @@ def look(data: Mapping[str, Any]) -> Look:
         case "error":
             return Failed(text(data.get("error")) or "")
         case "success":
-            return Succeeded(urls(data.get("results")), scores(members(data, "results").get("output")))
+            output = members(data, "results").get("output")
+            return Succeeded(urls(data.get("results")), scores(output), overall(output))
         case _:
             return NoAnswer("no task_status that we know")
 
@@ -34,30 +35,64 @@ def urls(results: object) -> tuple[str, ...]:
     return tuple(url for url in texts if isinstance(url, str) and url)
 
 
+_OVERALL, _SKIN_AGE = "all", "skin_age"
+# The vendor's copy of the face is no finding, and not ours to keep.
+_NO_CONCERNS = {_OVERALL, _SKIN_AGE, "resize_image"}
+_WORD = "skin_type"
+
+
 def scores(output: object) -> tuple[Score, ...]:
-    """The scores of an analysis: `{type, region?, raw_score, ui_score, mask_urls[]}`."""
-    found = output if isinstance(output, list) else []
-    return tuple(_score(each) for each in found if isinstance(each, dict) and text(each.get("type")))
+    """The findings of an analysis: `{type, region?, raw_score, ui_score, mask_urls[]}`, or with a word for scores."""
+    return tuple(_score(each) for name, each in _items(output) if name not in _NO_CONCERNS)
+
+
+def overall(output: object) -> Overall:
+    """What stands among the findings about the whole face."""
+    found = dict(_items(output))
+    return Overall(_figure(found.get(_OVERALL)), _figure(found.get(_SKIN_AGE)))
+
+
+def _items(output: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for each in output if isinstance(output, list) else []:
+        if isinstance(each, dict) and (name := text(each.get("type"))):
+            yield name, each
 
 
 def _score(each: Mapping[str, Any]) -> Score:
     masks = each.get("mask_urls")
     mask = text(masks[0]) if isinstance(masks, list) and masks else None
-    raw, ui = (number(each.get(name)) for name in ("raw_score", "ui_score"))
+    return _finding(str(each["type"]), each, text(each.get("region")), mask)
+
+
+def _finding(name: str, each: Mapping[str, Any], region: str | None, mask_url: str | None = None) -> Score:
+    raw, ui = (number(each.get(field)) for field in ("raw_score", "ui_score"))
     shown = ui if ui is not None else number(each.get("score"))
-    return Score(our_concern(str(each["type"])), raw, shown, text(each.get("region")), mask)
+    return Score(our_concern(name), raw, shown, region, mask_url, text(each.get(_WORD)))
 
 
 def score_file(info: Mapping[str, Any]) -> Iterator[tuple[Score, str | None]]:
-    """The scores of a `score_info.json`, each with its mask's file name: flat, or by region of the face."""
+    """The findings of a `score_info.json`, each with its mask's file name: flat, or by region of the face."""
     for name, found in info.items():
-        if not isinstance(found, dict) or name == "all":
+        if not isinstance(found, dict) or name in _NO_CONCERNS:
             continue
-        by_region = {None: found} if "ui_score" in found else found
+        by_region = {None: found} if {"ui_score", "raw_score"} & found.keys() else found
         for region, each in by_region.items():
             if isinstance(each, dict):
-                raw, ui = number(each.get("raw_score")), number(each.get("ui_score"))
-                yield Score(our_concern(name), raw, ui, region), text(each.get("output_mask_name"))
+                yield _finding(name, each, region), text(each.get("output_mask_name"))
+            elif word := text(each):
+                yield Score(our_concern(name), None, None, None if region == _WORD else region, word=word), None
+
+
+def overall_of_file(info: Mapping[str, Any]) -> Overall:
+    """What a `score_info.json` says about the whole face."""
+    return Overall(_figure(info.get(_OVERALL)), _figure(info.get(_SKIN_AGE)))
+
+
+def _figure(value: object) -> float | None:
+    """A number, or the one that an object holds."""
+    if not isinstance(value, dict):
+        return number(value)
+    return next((each for name in ("score", "ui_score", "raw_score") if (each := number(value.get(name)))), None)
 
 
 def charges(history: Sequence[Mapping[str, Any]]) -> tuple[Charge, ...]:

@@ -1,9 +1,9 @@
 """Webhooks of the vendor: are they the vendor's, and what do they say?"""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from closet_chassis.json_text import parse_json
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
@@ -35,7 +35,7 @@ class Mailbox:
             raise NotTheirs
         try:
             # Ids may be numbers too large for a JSON number elsewhere: every number stays the text that it is.
-            data = json.loads(raw, parse_int=str, parse_float=str)["data"]
+            data = parse_json(raw, numbers_as_text=True)["data"]
             task_id, status = data["task_id"], data["task_status"]
         except (ValueError, TypeError, KeyError) as error:
             raise Unreadable(type(error).__name__) from error

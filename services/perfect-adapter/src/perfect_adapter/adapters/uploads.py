@@ -5,6 +5,7 @@ from typing import Any
 
 import aiohttp
 import structlog
+from closet_chassis.proxies import proxy_for
 from yarl import URL
 
 from perfect_adapter.adapters.calls import members, rows, text
@@ -40,7 +41,12 @@ class Uploads:
         headers |= {"Content-Type": file.content_type, "Content-Length": str(len(file.data))}
         try:
             async with self._session.put(
-                url, data=file.data, headers=headers, timeout=_TIMEOUT, allow_redirects=False
+                url,
+                data=file.data,
+                headers=headers,
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+                proxy=proxy_for(str(url)),
             ) as response:
                 return response.ok
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -8,18 +8,23 @@ from closet_contracts.generation import Priority
 from perfect_adapter.domain.quota import Budget
 
 _NOTABLE = 0.2
+_NOTABLE_STOP_S = 2.0
 _MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """`available`: whether any key takes work. `per_minute` tasks, None where nothing limits them."""
+    """`available`: whether any key takes work. `per_minute` tasks, None where nothing limits them.
+
+    `stopped_until`: nothing that waits is ordered before then, epoch seconds; 0 if nothing is in the way.
+    """
 
     available: bool
     per_minute: float | None
     waiting: Mapping[Priority, int]
     running: int
     typical_s: float | None
+    stopped_until: float = 0.0
 
 
 def allowed_per_minute(budget: Budget, keys: int, calls_per_task: int) -> float | None:
@@ -32,6 +37,8 @@ def allowed_per_minute(budget: Budget, keys: int, calls_per_task: int) -> float 
 def has_changed(before: Capacity | None, now: Capacity) -> bool:
     """Whether the difference matters to someone who estimates a wait."""
     if before is None or before.available != now.available:
+        return True
+    if abs(before.stopped_until - now.stopped_until) > _NOTABLE_STOP_S:
         return True
     pairs = [
         (float(before.running), float(now.running)),

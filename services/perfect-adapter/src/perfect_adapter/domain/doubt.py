@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from perfect_adapter.domain.account import Charge
+from perfect_adapter.domain.backoff import Backoff
 
 LOOK_FIRST_S = 2.0
-LOOK_LONGEST_S = 30.0
+AGAIN = Backoff(LOOK_FIRST_S, 60.0)
+"""A task that may exist is looked for ever more seldom."""
 # The vendor's clock and ours: what it says happened a little before the order was made may still be that order.
 CLOCKS_DIFFER_S = 30.0
 
@@ -34,10 +36,25 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """A task of which no order is known; `verdict` tells whether it is of the doubtful order's key and kind."""
+    """A task of which no order is known; `verdict` tells whether it is of the doubtful order's key and kind.
+
+    `seen_at`: when it was first told of or charged, by our clock.
+    """
 
     task_id: str
     verdict: Verdict
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rivals:
+    """Other orders that any of the strays may have come from; of those `in_hand` the answer is still to come."""
+
+    in_hand: int = 0
+    others: int = 0
+
+    def __bool__(self) -> bool:
+        return self.in_hand + self.others > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +77,11 @@ class ReadHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class NotYet:
+    """An order in hand may have made it: once that one's answer is written, or lost, it can be told."""
+
+
+@dataclass(frozen=True, slots=True)
 class Undecidable:
     """Several orders or several tasks fit: whose is whose cannot be told."""
 
@@ -69,18 +91,26 @@ class NoTrace:
     """The account was searched after the last moment at which it could have been carried out: it was not."""
 
 
-Step = Adopt | LookAt | ReadHistory | Undecidable | NoTrace
+Step = Adopt | LookAt | ReadHistory | NotYet | Undecidable | NoTrace
 
 
-def next_step(strays: Collection[Stray], rivals: int) -> Step:
-    """What to do about a doubtful order; `rivals` are other orders that any of the strays may have come from."""
+def next_step(strays: Collection[Stray], rivals: Rivals) -> Step:
+    """What to do about a doubtful order."""
     for stray in strays:
         if stray.verdict is Verdict.UNKNOWN:
             return LookAt(stray.task_id)
     ours = [stray.task_id for stray in strays if stray.verdict is Verdict.OURS]
     if not ours:
         return ReadHistory()
+    if rivals.in_hand:
+        return NotYet()
     return Adopt(ours[0]) if len(ours) == 1 and not rivals else Undecidable()
+
+
+def may_be_made_until(strays: Collection[Stray]) -> datetime | None:
+    """An order that was made later has made none of these."""
+    seen = [stray.seen_at for stray in strays if stray.verdict is Verdict.OURS]
+    return max(seen) + timedelta(seconds=CLOCKS_DIFFER_S) if seen else None
 
 
 def goes_on(charges: Collection[Charge], asked_at: datetime | None) -> bool:
@@ -88,8 +118,3 @@ def goes_on(charges: Collection[Charge], asked_at: datetime | None) -> bool:
     if not charges or asked_at is None:
         return False
     return min(charge.at for charge in charges) > asked_at - timedelta(seconds=CLOCKS_DIFFER_S)
-
-
-def look_again_in_s(looks: int) -> float:
-    """Seconds until the history is read again, after so many times."""
-    return min(LOOK_FIRST_S * 2.0 ** min(looks, 10), LOOK_LONGEST_S)

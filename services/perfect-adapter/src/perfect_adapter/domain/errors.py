@@ -1,6 +1,19 @@
 """What every failure the vendor knows means for a job: a stable code, whether a new task may be made, a sentence."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """Whose part it is to do something about a failure."""
+
+    PERSON = "person"
+    """The picture has to be another one."""
+    OURS = "ours"
+    """Our request, or our storage and the way to it."""
+    VENDOR = "vendor"
+    OPERATOR = "operator"
+    """The account at the vendor: its keys and units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +24,7 @@ class Failure:
     """
 
     code: str
+    fault: Fault
     retryable: bool
     message: str
     tip: str | None = None
@@ -18,48 +32,78 @@ class Failure:
 
 def _photo(code: str, message: str, tip: str | None = None) -> Failure:
     """The person has to change the picture; the same one would fail again."""
-    return Failure(code, retryable=False, message=message, tip=tip)
+    return Failure(code, Fault.PERSON, retryable=False, message=message, tip=tip)
 
 
 _NOT_YOUR_FAULT = "This is not about your picture, and nothing is charged."
 UNAVAILABLE = Failure(
-    "vendor_unavailable", retryable=False, message=f"Pictures cannot be made for the moment. {_NOT_YOUR_FAULT}"
+    "vendor_unavailable",
+    Fault.OPERATOR,
+    retryable=False,
+    message=f"Pictures cannot be made for the moment. {_NOT_YOUR_FAULT}",
 )
 SATURATED = Failure(
-    "vendor_saturated", retryable=False, message="Too many pictures are being made. Please try again a little later."
+    "vendor_saturated",
+    Fault.VENDOR,
+    retryable=False,
+    message="Too many pictures are being made. Please try again a little later.",
+)
+NOT_IN_TIME = Failure(
+    "deadline_passed",
+    Fault.VENDOR,
+    retryable=False,
+    message=f"There was not enough time left to make the picture. {_NOT_YOUR_FAULT} Please try again.",
 )
 AMBIGUOUS = Failure(
     "vendor_ambiguous",
+    Fault.VENDOR,
     retryable=False,
     message="We lost sight of your picture while it was being made. Nothing is charged. Please try again.",
 )
 TASK_LOST = Failure(
-    "vendor_task_lost", retryable=False, message=f"The picture was not finished. {_NOT_YOUR_FAULT} Please try again."
+    "vendor_task_lost",
+    Fault.VENDOR,
+    retryable=False,
+    message=f"The picture was not finished. {_NOT_YOUR_FAULT} Please try again.",
+)
+TASK_TIMED_OUT = Failure(
+    "vendor_timed_out",
+    Fault.VENDOR,
+    retryable=True,
+    message=f"The picture was not finished in time. {_NOT_YOUR_FAULT} Please try again.",
+)
+INPUT_GONE = Failure(
+    "input_gone", Fault.OURS, retryable=False, message="The picture is no longer with us. Please upload it again."
+)
+_NOT_FETCHED = Failure(
+    "input_not_fetched",
+    Fault.OURS,
+    retryable=True,
+    message=f"The picture could not be brought to where it is worked on. {_NOT_YOUR_FAULT} Please try again.",
 )
 NO_RESULT = Failure(
     "vendor_result_unavailable",
+    Fault.VENDOR,
     retryable=False,
     message=f"The finished picture could not be fetched. {_NOT_YOUR_FAULT} Please try again.",
 )
 BAD_RESULT = Failure(
     "vendor_result_invalid",
+    Fault.VENDOR,
     retryable=False,
     message=f"What was made is not a usable picture. {_NOT_YOUR_FAULT} Please try again.",
 )
 _REQUEST = Failure(
     "vendor_rejected_request",
+    Fault.OURS,
     retryable=False,
     message=f"The picture could not be ordered. {_NOT_YOUR_FAULT}",
 )
 _ENGINE = Failure(
     "vendor_failed",
+    Fault.VENDOR,
     retryable=True,
     message=f"The picture could not be made this time. {_NOT_YOUR_FAULT} Please try again.",
-)
-_UNKNOWN = Failure(
-    "vendor_failed",
-    retryable=False,
-    message="The picture could not be made. Please try another photo.",
 )
 
 REQUEST_FAILURES: dict[str, Failure] = {
@@ -86,6 +130,9 @@ _STEP_BACK = "Step back until the camera shows you from head to hip."
 _HAIR = "Let the hair fall freely, and take off caps and hoods."
 _ITEM = "Show the item by itself, from the front, on a plain background."
 
+RATIO = _photo("ratio_unsuitable", "The photo is too narrow or too wide. Please crop it.")
+"""Also said before anything is ordered, where scaling it down to the most would leave less than the least."""
+
 _TOO_LARGE = _photo(
     "input_too_large", "The picture is too large. Please use one below 10 MB and at most 4096 pixels long."
 )
@@ -93,6 +140,11 @@ UNREADABLE = _photo("input_not_readable", "The picture cannot be read. Please us
 _MASK = _photo("mask_not_readable", "The mask cannot be read. Please draw it again.")
 _INDECENT = _photo("content_refused", "The picture cannot be used because of what it shows. Please use another one.")
 _UNCLEAR = _photo("face_unclear", "The face cannot be seen clearly. Please use a sharp, well-lit photo.", _LIGHT)
+_REGION = _photo(
+    "region_mismatch",
+    "The photo does not show where the item is worn. Please use one that does.",
+    "Show the whole part of the body that the item covers.",
+)
 _TURNED = _photo("face_turned", "The face is turned away too far. Please look straight into the camera.", _FACE)
 
 TOO_SMALL = _photo(
@@ -107,8 +159,9 @@ ENGINE_FAILURES: dict[str, Failure] = {
     "error_exceed_max_image_size": _TOO_LARGE,
     "error_below_min_image_size": TOO_SMALL,
     "invalid_parameter": _REQUEST,
-    "error_download_image": UNREADABLE,
-    "error_download_mask": _MASK,
+    # We have decoded these files: what failed is our storage or the way to it.
+    "error_download_image": _NOT_FETCHED,
+    "error_download_mask": _NOT_FETCHED,
     "error_decode_image": UNREADABLE,
     "error_decode_mask": _MASK,
     "error_nsfw_content_detected": _INDECENT,
@@ -131,16 +184,13 @@ ENGINE_FAILURES: dict[str, Failure] = {
     ),
     "error_bald_image": _photo("no_hair_found", "No hair was found in the photo. Please use another one.", _HAIR),
     "error_insufficient_landmarks": _UNCLEAR,
-    "error_unsupport_ratio": _photo("ratio_unsuitable", "The photo is too narrow or too wide. Please crop it."),
+    "error_unsupport_ratio": RATIO,
     "error_invalid_ref": _photo(
         "reference_unsuitable", "The picture of the item cannot be used. Please use another.", _ITEM
     ),
     "error_invalid_src": _photo("photo_unsuitable", "The photo cannot be used. Please take another one.", _WHOLE),
-    "error_apply_region_mismatch": _photo(
-        "region_mismatch",
-        "The photo does not show where the item is worn. Please use one that does.",
-        "Show the whole part of the body that the item covers.",
-    ),
+    "error_apply_region_mismatch": _REGION,
+    "error_apply_region_not_detected": _REGION,
     "error_editing_failed": _photo("editing_failed", "The change could not be made. Please try another photo."),
     "error_src_face_too_small": _photo(
         "face_too_small", "The face is too small in the photo.", "Come closer, until your face fills most of the width."
@@ -156,10 +206,6 @@ ENGINE_FAILURES: dict[str, Failure] = {
 """`error` of a task that ended in error -> what it means."""
 
 
-ENGINE_SIDE = frozenset(code for code, failure in ENGINE_FAILURES.items() if failure is _ENGINE)
-"""Codes of failures that are the vendor's alone."""
-
-
 def request_failure(status: int, vendor_code: str | None) -> Failure:
     """What a definite refusal of a call (4xx) means; an unknown code is a request that we got wrong."""
     if known := REQUEST_FAILURES.get(vendor_code or ""):
@@ -168,5 +214,5 @@ def request_failure(status: int, vendor_code: str | None) -> Failure:
 
 
 def engine_failure(vendor_code: str) -> Failure:
-    """What a task's error means; an unknown one is not tried again."""
-    return ENGINE_FAILURES.get(vendor_code, _UNKNOWN)
+    """What a task's error means. An unknown one is the vendor's: nothing was charged for it, and nobody is blamed."""
+    return ENGINE_FAILURES.get(vendor_code, _ENGINE)

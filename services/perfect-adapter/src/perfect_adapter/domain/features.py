@@ -7,10 +7,24 @@ from hashlib import sha256
 from typing import Any
 
 from closet_contracts.upload import Asset
-from closet_contracts.work import Edit, Hairstyle, Role, SkinAnalysis, Task, TextToImage, TryOn
+from closet_contracts.work import (
+    Edit,
+    Hairstyle,
+    Role,
+    SkinAnalysis,
+    Task,
+    TextToImage,
+    TryOn,
+    UnknownKind,
+    UnknownWork,
+)
 
 from perfect_adapter.domain import bodies, classic
 from perfect_adapter.domain.bodies import Body, References
+
+UNKNOWN_TYPICAL_S = 8.0
+"""The vendor publishes no times. Less would order, and pay for, what comes too late; much more would refuse what could
+be made, and then no history would ever correct it."""
 
 
 class ResultKind(StrEnum):
@@ -25,19 +39,20 @@ class ResultKind(StrEnum):
 class Limits:
     """What the vendor takes of a picture, in pixels. What is larger is scaled down; what is smaller is refused.
 
-    `like`: a mask, which has to have exactly the size of that other picture.
+    `max_long`: None if the vendor scales by itself. `like`: a mask, which has to have exactly the size that the
+    picture in this other role, which stands before it, has when it is sent.
     """
 
     min_short: int = 0
     min_long: int = 0
-    max_long: int = 4096
+    max_long: int | None = 4096
     jpeg_only: bool = False
     like: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One kind of task. `units` is what it costs at the vendor."""
+    """One kind of task. `units` is what it costs at the vendor, `typical_s` what it takes there until that is known."""
 
     name: str
     path: str
@@ -46,6 +61,7 @@ class Feature:
     units: Callable[[Any], int]
     body: Callable[[Any, References], Body]
     classic: bool = False  # of the classic profile: made while the call waits
+    typical_s: float = UNKNOWN_TYPICAL_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +80,41 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What has to be done to a picture before the vendor gets it."""
+    """What has to be done to a picture before the vendor gets it: a mask is made `like` the picture in that role."""
 
     max_long: int
-    mask_size: tuple[int, int] | None = None
+    like: Role | None = None
 
 
 class InputTooSmall(Exception):
     """The vendor would refuse it: no call is spent on it."""
 
 
+class InputTooNarrow(Exception):
+    """Scaled down to the most that the vendor takes, its short side would be less than the least."""
+
+
 def _units(count: int) -> Callable[[Any], int]:
     return lambda _task: count
 
 
+_SKIN_TIER = 4
+_SKIN_UNITS, _SKIN_HD_UNITS = (9, 12, 14, 16), (12, 16, 20, 22)
+
+
 def _skin_units(task: SkinAnalysis) -> int:
-    return 9 if len(task.actions) <= 4 else 12  # noqa: PLR2004 the vendor's price list
+    """By the number of concerns: 1-4, 5-8, 9-12, 13-16."""
+    return (_SKIN_HD_UNITS if task.hd else _SKIN_UNITS)[(len(task.actions) - 1) // _SKIN_TIER]
 
 
+# The limits are those of the published pages of the features.
 _TASK = "/s2s/v2.0/task"
 _PERSON = Limits(min_short=384, min_long=512)
-_ANY = Limits(min_short=64)
+_EDITED = Limits(min_short=384, max_long=3072)
+_MASKED = Limits(min_short=64, max_long=2048)
+_CLASSIC = Limits(min_short=64)
 _HAIR = Limits(max_long=1024, jpeg_only=True)
-_FACE, _FACE_HD = Limits(min_short=480, max_long=2560), Limits(min_short=1080, max_long=2560)
+_FACE, _FACE_HD = Limits(min_short=480, max_long=None), Limits(min_short=1080, max_long=None)
 _ON_PERSON = {Role.PERSON: _PERSON, Role.GARMENT: _PERSON}
 _PICTURE = ResultKind.PICTURE
 
@@ -94,12 +122,14 @@ _ROWS = (
     Feature("tryon-v4", f"{_TASK}/cloth-v4", _PICTURE, _ON_PERSON, _units(2), bodies.try_on),
     Feature("tryon-v3", f"{_TASK}/cloth-v3", _PICTURE, _ON_PERSON, _units(2), bodies.try_on_v3),
     Feature("text2img", f"{_TASK}/text-to-image/youcam", _PICTURE, {}, _units(1), bodies.text_to_image),
-    Feature("edit", f"{_TASK}/image-to-image/youcam", _PICTURE, {Role.IMAGE: _ANY}, _units(1), bodies.image_to_image),
+    Feature(
+        "edit", f"{_TASK}/image-to-image/youcam", _PICTURE, {Role.IMAGE: _EDITED}, _units(1), bodies.image_to_image
+    ),
     Feature(
         "edit-masked",
         f"{_TASK}/obj-replace",
         _PICTURE,
-        {Role.IMAGE: _ANY, Role.MASK: Limits(like=Role.IMAGE)},
+        {Role.IMAGE: _MASKED, Role.MASK: Limits(like=Role.IMAGE)},
         _units(1),
         bodies.replace_masked,
     ),
@@ -125,7 +155,7 @@ _ROWS = (
         for name, path, inputs, body in (
             ("tryon", "fashion/tryon", _ON_PERSON, classic.try_on),
             ("text2img", "text2img", {}, classic.text_to_image),
-            ("edit", "image-edit", {Role.IMAGE: _ANY, Role.MASK: Limits(like=Role.IMAGE)}, classic.edit),
+            ("edit", "image-edit", {Role.IMAGE: _CLASSIC, Role.MASK: Limits(like=Role.IMAGE)}, classic.edit),
             ("hairstyle", "hairstyle/tryon", {Role.IMAGE: _HAIR, Role.REFERENCE: _HAIR}, classic.hairstyle),
         )
     ),
@@ -135,7 +165,13 @@ FEATURES: Mapping[str, Feature] = {row.name: row for row in _ROWS}
 
 
 def feature_of(task: Task, roles: Collection[Role], options: Options, user_id: str) -> Feature:
-    """How the task is asked for. The classic profile has no scores of skin."""
+    """How the task is asked for. The classic profile has no scores of skin.
+
+    Raises:
+        UnknownKind: a newer release can do this.
+    """
+    if isinstance(task, UnknownWork):
+        raise UnknownKind(task.kind)
     if not isinstance(task, SkinAnalysis) and not options.speaks_v2(user_id):
         return FEATURES[f"classic-{task.kind}"]
     match task:
@@ -153,25 +189,27 @@ def feature_of(task: Task, roles: Collection[Role], options: Options, user_id: s
 
 
 def preparations(feature: Feature, inputs: Mapping[Role, Asset]) -> dict[Role, Preparation]:
-    """What has to be done to which of the inputs; most need nothing.
+    """What has to be done to which of the inputs, in the order of the feature's table; most need nothing.
 
     Raises:
-        InputTooSmall: the vendor would not take one.
+        InputTooSmall, InputTooNarrow: the vendor would not take one.
     """
     needed: dict[Role, Preparation] = {}
     for role, limits in feature.inputs.items():
         picture = inputs.get(role)
-        if picture is not None and (preparation := _preparation(limits, picture, inputs)):
+        if picture is not None and (preparation := _preparation(limits, picture)):
             needed[role] = preparation
     return needed
 
 
-def _preparation(limits: Limits, picture: Asset, inputs: Mapping[Role, Asset]) -> Preparation | None:
+def _preparation(limits: Limits, picture: Asset) -> Preparation | None:
     short, long = sorted((picture.width, picture.height))
+    max_long = limits.max_long or long
     if limits.like:
-        like = inputs[limits.like]
-        return Preparation(limits.max_long, (like.width, like.height))
+        return Preparation(max_long, limits.like)
     if short < limits.min_short or long < limits.min_long:
         raise InputTooSmall
-    fits = long <= limits.max_long and (not limits.jpeg_only or picture.content_type == "image/jpeg")
-    return None if fits else Preparation(limits.max_long)
+    if short * max_long < limits.min_short * long and long > max_long:
+        raise InputTooNarrow
+    fits = long <= max_long and (not limits.jpeg_only or picture.content_type == "image/jpeg")
+    return None if fits else Preparation(max_long)

@@ -7,8 +7,8 @@ from hashlib import sha256
 PROBE_FIRST_S = 60.0
 PROBE_LONGEST_S = 3600.0
 NO_UNITS = "CreditInsufficiency"
-# What the dearest task costs: an account with less is good for some work only, and is not asked to tell which.
-UNITS_NEEDED = 12
+CHEAPEST = 1
+"""Units of the cheapest task: a key whose account does not suffice for it is of no use."""
 
 
 class KeyState(StrEnum):

@@ -52,22 +52,24 @@ class Grant:
 class Party:
     """An API key or an address, as the vendor counts it: seconds since each of its calls, the newest first.
 
-    `busy` orders of it are in hand or in doubt.
+    `owed`: how many calls must follow those made before.
     """
 
     name: str
     ages: Sequence[float] = ()
     paused_s: float = 0.0
     owed: int = 0
-    busy: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Allotment:
-    """Which key each call may be made with, in order; if there are fewer than wanted, when to ask again."""
+    """How many orders may be made now, and of each key; if there are fewer than wanted, when to ask again."""
 
-    keys: Sequence[str]
+    count: int
+    rooms: Mapping[str, int] = field(default_factory=dict)
     wait_s: float | None = None
+    affordable: Mapping[str, int] = field(default_factory=dict)
+    """Keys that take only tasks of at most so many units."""
 
 
 def grant(budget: Budget, party: Party, wish: Wish) -> Grant:
@@ -85,30 +87,19 @@ def grant(budget: Budget, party: Party, wish: Wish) -> Grant:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """So many tasks are to be created, each of which costs `each` calls in the end.
-
-    `at_once`: how many orders of one key may be in hand or in doubt at the same time.
-    """
+    """So many tasks are to be created, each of which costs `each` calls in the end."""
 
     count: int
     each: int
-    at_once: int
 
 
 def allot(budget: Budget, egress: Party, keys: Sequence[Party], order: Order) -> Allotment:
-    """Spread creations over the keys, the one with the most room first; what must hold of key and address holds.
-
-    A key that has its orders in hand is asked for again when one of them is done, whenever that is.
-    """
+    """How many creations key and address allow."""
     outside = grant(budget, egress, Wish(order.count, order.each, egress.owed))
     room = {key.name: grant(budget, key, Wish(order.count, order.each, key.owed)) for key in keys}
-    left = {key.name: min(room[key.name].count, max(0, order.at_once - key.busy)) for key in keys}
-    chosen: list[str] = []
-    while len(chosen) < min(order.count, outside.count) and any(left.values()):
-        name = max(left, key=lambda each: left[each])
-        left[name] -= 1
-        chosen.append(name)
-    return Allotment(chosen, None if len(chosen) == order.count else _soonest(outside, room, chosen))
+    rooms = {name: granted.count for name, granted in room.items()}
+    count = min(order.count, outside.count, sum(rooms.values()))
+    return Allotment(count, rooms, None if count == order.count else _soonest(outside, room, count))
 
 
 @dataclass
@@ -137,9 +128,9 @@ def admit(budget: Budget, egress: Party, keys: Mapping[str, Party], wanted: Sequ
     return admitted, min(waits, default=_SECOND) if not all(admitted) else 0.0
 
 
-def _soonest(outside: Grant, room: Mapping[str, Grant], chosen: Sequence[str]) -> float | None:
-    """When more may be allowed; None if only an order's end can change that."""
-    if outside.count <= len(chosen) and outside.wait_s:
+def _soonest(outside: Grant, room: Mapping[str, Grant], count: int) -> float | None:
+    """When more may be allowed; None if time alone does not change that."""
+    if outside.count <= count and outside.wait_s:
         return outside.wait_s
     waits = [each.wait_s for each in room.values() if each.wait_s]
     return max(outside.wait_s, min(waits)) if waits else None

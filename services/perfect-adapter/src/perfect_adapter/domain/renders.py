@@ -4,13 +4,18 @@ from enum import StrEnum
 
 from closet_contracts.generation import Priority
 
+from perfect_adapter.domain.backoff import Backoff
+
 PRIORITY_RANKS = {Priority.KIOSK_LIVE: 0, Priority.INTERACTIVE: 1, Priority.BATCH: 2}
+MOST_URGENT = 0
 
 MAX_COLLECT_TRIES = 4
 _LOOK_GROWTH = 1.5
 _LOOK_MAX_S = 120.0
-_RETRY_FIRST_S = 0.5
-_RETRY_MAX_S = 30.0
+RETRY = Backoff(0.5, 30.0)
+"""Something that did not work out is tried again."""
+MAX_SETBACKS = 8
+"""So often our own storage, or the vendor's for inputs, may fail an order before it is given up: about two minutes."""
 
 
 class State(StrEnum):
@@ -32,7 +37,7 @@ def next_look_s(look_after_s: float, looks: int, told_interval_s: float) -> floa
 
 def retry_s(tries: int) -> float:
     """Seconds until something that did not work out is tried again, after so many tries."""
-    return min(_RETRY_FIRST_S * 2.0 ** min(max(tries - 1, 0), 10), _RETRY_MAX_S)
+    return RETRY.delay_s(tries)
 
 
 def elapsed_ms(began: float, ended: float) -> int:

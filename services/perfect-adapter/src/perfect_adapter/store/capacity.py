@@ -1,5 +1,7 @@
 """How much waits, how much runs, how fast it goes; and what was told of it last."""
 
+from collections.abc import Collection
+
 from closet_contracts.generation import Priority
 from closet_messaging.unit import Connection
 
@@ -13,6 +15,27 @@ async def waiting(conn: Connection) -> dict[Priority, int]:
     rows = await conn.fetch("SELECT rank, count(*) FROM renders WHERE state = 'waiting' GROUP BY rank")
     found = {_PRIORITIES[row["rank"]]: row["count"] for row in rows}
     return {priority: found.get(priority, 0) for priority in Priority}
+
+
+async def waiting_features(conn: Connection) -> set[str]:
+    """What kinds of tasks wait."""
+    rows = await conn.fetch("SELECT DISTINCT feature FROM renders WHERE state = 'waiting'")
+    return {row["feature"] for row in rows}
+
+
+async def paused_s(conn: Connection, keys: Collection[str], egress: str) -> float:
+    """For how many seconds no call is made, because the address pauses or every one of these keys does."""
+    seconds: float = await conn.fetchval(
+        """
+        SELECT greatest(0, extract(epoch FROM greatest(
+            (SELECT max(paused_until) FROM parties WHERE party = $2 AND kind = 'egress'),
+            (SELECT min(paused_until) FROM parties WHERE party = ANY($1) AND kind = 'key')
+        ) - clock_timestamp()))::float8
+        """,
+        list(keys),
+        egress,
+    )
+    return seconds or 0.0
 
 
 async def created_in_a_minute(conn: Connection) -> int:
@@ -37,7 +60,14 @@ async def told(conn: Connection) -> tuple[Capacity | None, bool]:
     known = row["told"]
     by_class = {Priority(name): count for name, count in known["waiting"].items()}
     return (
-        Capacity(known["available"], known["per_minute"], by_class, known["running"], known["typical_s"]),
+        Capacity(
+            known["available"],
+            known["per_minute"],
+            by_class,
+            known["running"],
+            known["typical_s"],
+            known.get("stopped_until", 0.0),
+        ),
         True,
     )
 
@@ -51,5 +81,6 @@ async def remember(conn: Connection, capacity: Capacity) -> None:
             "waiting": {priority.value: count for priority, count in capacity.waiting.items()},
             "running": capacity.running,
             "typical_s": capacity.typical_s,
+            "stopped_until": capacity.stopped_until,
         },
     )

@@ -1,6 +1,6 @@
 """Renders that can go on no more: their worker died, their deadline passed, their job ended."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from closet_messaging.unit import Connection
 
@@ -22,15 +22,18 @@ async def abandoned(conn: Connection, grace_s: float, limit: int) -> list[Render
     return [render_of(row) for row in rows]
 
 
-async def overdue(conn: Connection, time_needed_s: float, limit: int) -> list[Render]:
-    """Lock those that could not be submitted in time."""
+async def overdue(conn: Connection, time_needed_s: float, typical_s: Mapping[str, float], limit: int) -> list[Render]:
+    """Lock those that could not be submitted in time; `typical_s`: how long tasks of a feature take at the vendor."""
     rows = await conn.fetch(
         f"""
-        SELECT {COLUMNS} FROM renders WHERE state = 'waiting' AND deadline <= now() + make_interval(secs => $1)
+        SELECT {COLUMNS} FROM renders WHERE state = 'waiting' AND deadline <= now() + make_interval(secs => $4)
+            AND deadline <= now() + make_interval(secs => $1 + coalesce(($3::jsonb ->> feature)::float8, 0))
         ORDER BY render_id LIMIT $2 FOR UPDATE SKIP LOCKED
         """,  # noqa: S608 a literal
         time_needed_s,
         limit,
+        dict(typical_s),
+        time_needed_s + max(typical_s.values(), default=0.0),  # what the index can find
     )
     return [render_of(row) for row in rows]
 
@@ -54,6 +57,16 @@ async def drop_of_ended_jobs(conn: Connection) -> None:
         await conn.execute(statement)
 
 
-async def forget_ended_jobs(conn: Connection, older_than_s: float) -> None:
-    """Forget the ends of jobs of which no event can come any more."""
-    await conn.execute("DELETE FROM ended_jobs WHERE ended_at < now() - make_interval(secs => $1)", older_than_s)
+async def forget_ended_jobs(conn: Connection, older_than_s: float, limit: int) -> int:
+    """Forget the ends of jobs of which no event can come any more, at most so many; how many were there?"""
+    status = await conn.execute(
+        """
+        DELETE FROM ended_jobs WHERE job_id = ANY(ARRAY(
+            SELECT job_id FROM ended_jobs WHERE ended_at < now() - make_interval(secs => $1)
+            LIMIT $2 FOR UPDATE SKIP LOCKED
+        ))
+        """,
+        older_than_s,
+        limit,
+    )
+    return int(status.rpartition(" ")[2])

@@ -12,7 +12,8 @@ from perfect_adapter.domain.features import FEATURES, Feature
 from perfect_adapter.domain.renders import State
 
 COLUMNS = """render_id, job_id, item, attempt, tenant_id, work, inputs, feature, deadline, cause_id, traceparent, state,
-    lease, tries, looks, key, asked_at, doubts, searched_at, repeats, task_id, task_began_at, told_at, code"""
+    lease, tries, looks, key, asked_at, doubts, searched_at, in_vain, tried_at, repeats, task_id, task_began_at,
+    told_at, code, setbacks, timeouts, is_made, created_at"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,17 @@ class Render:
     asked_at: datetime | None
     doubts: int
     searched_at: datetime | None
+    in_vain: int
+    tried_at: datetime | None
     repeats: int
     task_id: str | None
     task_began_at: datetime | None
     told_at: datetime | None
     code: str | None
+    setbacks: int
+    timeouts: int
+    is_made: bool
+    created_at: datetime
 
 
 def render_of(row: asyncpg.Record) -> Render:
@@ -67,9 +74,15 @@ def render_of(row: asyncpg.Record) -> Render:
         asked_at=row["asked_at"],
         doubts=row["doubts"],
         searched_at=row["searched_at"],
+        in_vain=row["in_vain"],
+        tried_at=row["tried_at"],
         repeats=row["repeats"],
         task_id=row["task_id"],
         task_began_at=row["task_began_at"],
         told_at=row["told_at"],
         code=row["code"],
+        setbacks=row["setbacks"],
+        timeouts=row["timeouts"],
+        is_made=row["is_made"],
+        created_at=row["created_at"],
     )

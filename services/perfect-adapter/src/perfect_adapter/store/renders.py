@@ -18,20 +18,35 @@ BEGIN = """
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING
 """
 END_JOB = "INSERT INTO ended_jobs (job_id) VALUES ($1) ON CONFLICT DO NOTHING"
+# What somebody else has locked is dropped by the sweep: an event's handler waits for no lane.
 DROP = """
     UPDATE renders SET state = 'dropped', lease = NULL, ended_at = now()
-    WHERE job_id = $1 AND state IN ('waiting', 'running')
+    WHERE render_id = ANY(ARRAY(
+        SELECT render_id FROM renders WHERE job_id = $1 AND state IN ('waiting', 'running') FOR UPDATE SKIP LOCKED
+    ))
 """
 
 
-async def next_running(conn: Connection, keys: Collection[str], limit: int) -> list[tuple[str, str]]:
-    """Lock those whose task is to be looked at next, with the key of each."""
+async def drop_waiting(conn: Connection, job_id: str) -> list[Render]:
+    """Those of a job that were not ordered, which they never will be."""
+    rows = await conn.fetch(
+        f"""
+        UPDATE renders SET state = 'dropped', lease = NULL, ended_at = now()
+        WHERE job_id = $1 AND state = 'waiting' RETURNING {COLUMNS}
+        """,  # noqa: S608 a literal
+        job_id,
+    )
+    return [render_of(row) for row in rows]
+
+
+async def due_running(conn: Connection, keys: Collection[str], limit: int) -> list[tuple[str, str]]:
+    """Those whose task is to be looked at next, with the key of each; none is locked."""
     rows = await conn.fetch(
         """
         SELECT render_id, key FROM renders
         WHERE state IN ('submitting', 'doubtful', 'running') AND state = 'running' AND due_at <= now()
             AND key = ANY($1) AND NOT EXISTS (SELECT FROM ended_jobs AS e WHERE e.job_id = renders.job_id)
-        ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        ORDER BY due_at LIMIT $2
         """,  # the first condition is that of the index
         list(keys),
         limit,
@@ -89,19 +104,41 @@ async def take_for_submission(conn: Connection, keys: Mapping[str, str], lease_s
     return sorted(map(render_of, rows), key=lambda render: order.index(render.render_id))
 
 
-async def take(conn: Connection, render_ids: Sequence[str], lease_s: float, *, looks: int = 0) -> list[Render]:
-    """Claim these as they are, and count the looks that are about to be taken at each."""
+async def take(
+    conn: Connection, render_ids: Sequence[str], state: State, lease_s: float, *, looks: int = 0
+) -> list[Render]:
+    """Claim those of these that are still due and in that state; count the looks that are about to be taken at each."""
     rows = await conn.fetch(
         f"""
-        UPDATE renders SET lease = $2, due_at = now() + make_interval(secs => $3), looks = looks + $4
-        WHERE render_id = ANY($1) RETURNING {COLUMNS}
+        UPDATE renders SET lease = $3, due_at = now() + make_interval(secs => $4), looks = looks + $5
+        WHERE render_id = ANY(ARRAY(
+            SELECT render_id FROM renders WHERE render_id = ANY($1) AND state = $2 AND due_at <= now()
+            ORDER BY render_id FOR UPDATE SKIP LOCKED
+        )) RETURNING {COLUMNS}
         """,  # noqa: S608 a literal
         render_ids,
+        state,
         uuid4(),
         lease_s,
         looks,
     )
     return [render_of(row) for row in rows]
+
+
+async def confirm(conn: Connection, render: Render, lease_s: float) -> bool:
+    """Right before its order is sent: is it still in this worker's hands, and wanted? Then the lease begins anew."""
+    row = await conn.fetchrow(
+        """
+        UPDATE renders SET due_at = now() + make_interval(secs => $3)
+        WHERE render_id = $1 AND lease = $2 AND state = 'submitting'
+            AND NOT EXISTS (SELECT FROM ended_jobs AS e WHERE e.job_id = renders.job_id)
+        RETURNING render_id
+        """,
+        render.render_id,
+        render.lease,
+        lease_s,
+    )
+    return row is not None
 
 
 async def renew(conn: Connection, renders: Sequence[Render], lease_s: float) -> None:
@@ -172,36 +209,53 @@ async def note_task(conn: Connection, began: Sequence[Began]) -> set[str]:
     return going_on
 
 
-async def back_to_waiting(conn: Connection, codes: Collection[tuple[str, str]]) -> None:
-    """No task was created: (id, why). The pause of its key decides when it is tried again."""
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """No task was created. It waits for `delay_s`, or longer if its key pauses; `counts` if it was at fault itself."""
+
+    render_id: str
+    code: str | None
+    delay_s: float
+    counts: bool
+
+
+async def back_to_waiting(conn: Connection, setbacks: Sequence[Setback]) -> None:
+    """These go back to where they came from."""
     await conn.executemany(
         """
-        UPDATE renders SET state = 'waiting', code = $2, lease = NULL, due_at = now(), key = NULL, asked_at = NULL
+        UPDATE renders SET state = 'waiting', code = $2, lease = NULL, key = NULL, asked_at = NULL,
+            due_at = now() + make_interval(secs => $3), setbacks = setbacks + $4::integer
         WHERE render_id = $1
         """,
-        codes,
+        [(one.render_id, one.code, one.delay_s, int(one.counts)) for one in setbacks],
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """A look that did not end the render; `failed` if something went wrong with it."""
+    """A look that did not end the render; `failed` if its result could not be collected.
+
+    `timed_out`: the vendor said that the task took too long. `is_made`: it had succeeded.
+    """
 
     render_id: str
     delay_s: float
     told_at: datetime | None
-    failed: bool
+    failed: bool = False
+    timed_out: bool = False
+    is_made: bool = False
 
 
 async def look_later(conn: Connection, laters: Sequence[Later]) -> None:
     """Look again later; at once if the vendor told us of the end while we looked."""
     await conn.executemany(
         """
-        UPDATE renders SET lease = NULL, tries = tries + $4::integer,
+        UPDATE renders SET lease = NULL, tries = tries + $4::integer, timeouts = timeouts + $5::integer,
+            is_made = is_made OR $6,
             due_at = now() + make_interval(secs => CASE WHEN told_at IS DISTINCT FROM $3 THEN 0 ELSE $2::float8 END)
         WHERE render_id = $1
         """,
-        [(later.render_id, later.delay_s, later.told_at, int(later.failed)) for later in laters],
+        [(one.render_id, one.delay_s, one.told_at, int(one.failed), int(one.timed_out), one.is_made) for one in laters],
     )
 
 

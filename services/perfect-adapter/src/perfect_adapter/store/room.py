@@ -1,51 +1,121 @@
 """The waiting room's state: who waits, whose turn it is."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import asyncpg
 from closet_messaging.unit import Connection
 
-from perfect_adapter.domain.breaker import Circuit
-from perfect_adapter.domain.room import Room, Share, Waiting, forget_absent
+from perfect_adapter.domain.features import FEATURES
+from perfect_adapter.domain.renders import MOST_URGENT, PRIORITY_RANKS
+from perfect_adapter.domain.room import NEWCOMER, Queue, Room, Waiting
 
-# The heads of each class and tenant, found by jumping through the index from one to the next: however many wait, only
-# as many rows are read as may be chosen.
-HEADS = """
-    WITH RECURSIVE queues AS (
-        (SELECT rank, tenant_id FROM renders WHERE state = 'waiting' ORDER BY rank, tenant_id LIMIT 1)
-        UNION ALL
-        SELECT following.* FROM queues CROSS JOIN LATERAL (
-            SELECT rank, tenant_id FROM renders
-            WHERE state = 'waiting' AND (rank, tenant_id) > (queues.rank, queues.tenant_id)
-            ORDER BY rank, tenant_id LIMIT 1
-        ) following
+ARRIVALS_AT_ONCE = 1000
+QUEUES_AT_LEAST = 16
+"""So many queues of each class and feature are read, however few tasks are wanted: some may be held up."""
+HELD_UP_S = 0.05
+"""Until those are looked at that stand behind queues that are held up."""
+
+_TAKE_IN = """
+    WITH come AS (
+        DELETE FROM arrivals WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM arrivals WHERE due_at <= now() ORDER BY due_at LIMIT $2
+        )) RETURNING rank, feature, tenant_id
+    ), made AS (
+        INSERT INTO waiting_queues (rank, feature, tenant_id, turn)
+        SELECT DISTINCT rank, feature, tenant_id, greatest($1::bigint, (
+            SELECT max(turn) FROM waiting_queues AS q WHERE q.tenant_id = come.tenant_id
+        )) FROM come
+        ON CONFLICT DO NOTHING
     )
-    SELECT head.* FROM queues CROSS JOIN LATERAL (
-        SELECT render_id, tenant_id, rank, units, extract(epoch FROM now() - created_at)::float8 AS age_s, feature
-        FROM renders r
-        WHERE state = 'waiting' AND r.rank = queues.rank AND r.tenant_id = queues.tenant_id AND due_at <= now()
-            AND deadline > now() + make_interval(secs => $1) AND feature <> ALL($2)
-            AND NOT EXISTS (SELECT FROM ended_jobs AS e WHERE e.job_id = r.job_id)
-        ORDER BY due_at LIMIT $3
-    ) head
+    SELECT count(*) FROM come
 """
 
+_MAY_GO = """
+    state = 'waiting' AND due_at <= now() AND units <= coalesce($4::bigint, units)
+    AND deadline > now() + make_interval(secs => coalesce(($6::jsonb ->> r.feature)::float8, 0) + $5)
+    AND NOT EXISTS (SELECT FROM ended_jobs AS e WHERE e.job_id = r.job_id)
+"""
+_TASK = "render_id, units, extract(epoch FROM now() - created_at)::float8 AS age_s"
 
-_WAITING = ("tenant_id", "rank", "units", "age_s", "feature")
+# The first queues of each class and feature, and the first tasks of each: more of them the fewer queues there are.
+HEADS = f"""
+    WITH queues AS (
+        SELECT q.*, count(*) OVER (PARTITION BY q.rank, q.feature) AS beside
+        FROM unnest($1::smallint[], $2::text[]) AS ring (rank, feature) CROSS JOIN LATERAL (
+            SELECT * FROM waiting_queues AS q WHERE q.rank = ring.rank AND q.feature = ring.feature
+            ORDER BY turn LIMIT $7
+        ) AS q
+    )
+    SELECT queues.*, task.*, ceil(2.0 * $3 / beside)::integer AS most
+    FROM queues LEFT JOIN LATERAL (
+        SELECT {_TASK} FROM renders AS r
+        WHERE r.rank = queues.rank AND r.feature = queues.feature AND r.tenant_id = queues.tenant_id AND {_MAY_GO}
+        ORDER BY due_at LIMIT ceil(2.0 * $3 / beside)::integer
+    ) AS task ON true
+    ORDER BY queues.turn, queues.tenant_id
+"""  # noqa: S608 literals
+# What has waited for the longest of each feature: whoever is far from a turn is found here.
+LONGEST = f"""
+    SELECT task.*, coalesce(q.turn, 0) AS turn
+    FROM (SELECT feature, array_agg(rank) AS ranks FROM unnest($1::smallint[], $2::text[]) AS ring (rank, feature)
+          GROUP BY feature) AS ring
+    CROSS JOIN LATERAL (
+        SELECT rank, feature, tenant_id, {_TASK} FROM (
+            SELECT * FROM renders AS r
+            WHERE r.feature = ring.feature AND state = 'waiting' AND created_at <= now() - make_interval(secs => $7)
+            ORDER BY created_at LIMIT 4 * $3
+        ) AS r
+        WHERE r.rank = ANY(ring.ranks) AND {_MAY_GO} ORDER BY created_at LIMIT $3
+    ) AS task
+    LEFT JOIN waiting_queues AS q
+        ON q.rank = task.rank AND q.feature = task.feature AND q.tenant_id = task.tenant_id
+"""  # noqa: S608 literals
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Features of which nothing may go, and those of which one may."""
+    """Features of which nothing may go, those of which one may, and those of which only the most urgent may."""
 
     blocked: Collection[str] = ()
     half_open: Collection[str] = ()
+    urgent_only: Collection[str] = ()
+
+    def rings(self) -> list[tuple[int, str]]:
+        """Each class and feature of which something may go."""
+        return [
+            (rank, feature)
+            for rank in PRIORITY_RANKS.values()
+            for feature in FEATURES
+            if feature not in self.blocked and (rank == MOST_URGENT or feature not in self.urgent_only)
+        ]
 
 
-async def enter(conn: Connection) -> int:
-    """The slots given out so far. The room stays locked until the transaction's end: nobody else chooses."""
-    slots: int = await conn.fetchval("SELECT slots FROM room FOR UPDATE")
-    return slots
+@dataclass(frozen=True, slots=True)
+class View:
+    """What to look for: enough to choose `count` of what can be there in time; `capped`: and who has how many.
+
+    `typical_s`: how long tasks of a feature take, beside `time_needed_s`; `dearest`: what a task may cost, in units;
+    `aged_s`: after how long a task counts as one that has waited for long.
+    """
+
+    count: int
+    time_needed_s: float
+    closed: Closed
+    capped: bool
+    typical_s: Mapping[str, float] = field(default_factory=dict)
+    dearest: int | None = None
+    aged_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What the room's row says; `has_more`: not all that has come to wait was taken in."""
+
+    slots: int
+    time: int
+    has_more: bool
 
 
 async def anyone(conn: Connection) -> bool:
@@ -54,25 +124,43 @@ async def anyone(conn: Connection) -> bool:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """What to look for: enough to choose `count` of what can be there in time; `capped`: and who has how many."""
+async def enter(conn: Connection) -> Entered:
+    """Lock the room until the transaction's end, and take in what has come to wait, a bounded number.
 
-    count: int
-    time_needed_s: float
-    closed: Closed
-    capped: bool
+    Nobody else chooses meanwhile.
+    """
+    slots, time = await conn.fetchrow("SELECT slots, virtual_time FROM room FOR UPDATE") or (0, 0)
+    taken = await conn.fetchval(_TAKE_IN, time + NEWCOMER, ARRIVALS_AT_ONCE)
+    return Entered(slots, time, taken >= ARRIVALS_AT_ONCE)
 
 
-async def look_around(conn: Connection, slots: int, view: View) -> Room:
-    """Who is first of each class and tenant, and whose turn it is."""
-    closed = view.closed
-    rows = await conn.fetch(HEADS, view.time_needed_s, list(closed.blocked), view.count)
-    waiting = _one_probe_each(
-        [Waiting(row["render_id"], *(row[name] for name in _WAITING)) for row in rows], closed.half_open
+async def look_around(conn: Connection, entered: Entered, view: View) -> tuple[Room, list[Queue]]:
+    """Who is first of each class and feature, and queues in which nothing is that may go."""
+    ranks, features = zip(*view.closed.rings(), strict=True) if view.closed.rings() else ((), ())
+    wanted = (ranks, features, view.count, view.dearest, view.time_needed_s, dict(view.typical_s))
+    width = max(view.count, QUEUES_AT_LEAST)
+    rows = await conn.fetch(HEADS, *wanted, width)
+    aged = await conn.fetch(LONGEST, *wanted, view.aged_s)
+    tasks = {row["render_id"]: _waiting(row) for row in (*rows, *aged) if row["render_id"] is not None}
+    read = Counter(_queue(row) for row in rows if row["render_id"] is not None)
+    room = Room(
+        waiting=_one_probe_each(list(tasks.values()), view.closed.half_open),
+        turns={row["tenant_id"]: row["turn"] for row in (*aged, *reversed(rows))},
+        in_flight=await _in_flight(conn) if view.capped else {},
+        slots=entered.slots,
+        time=entered.time,
+        unread={(row["rank"], row["feature"]): row["turn"] for row in rows if row["beside"] >= width},
+        unread_tasks={_queue(row) for row in rows if read[_queue(row)] >= row["most"]},
     )
-    shares = {row["tenant_id"]: Share(row["turn"], row["deficit"]) for row in await conn.fetch("SELECT * FROM shares")}
-    return Room(waiting, shares, await _in_flight(conn) if view.capped else {}, slots)
+    return room, [_queue(row) for row in rows if row["render_id"] is None]
+
+
+def _queue(row: asyncpg.Record) -> Queue:
+    return Queue(row["rank"], row["feature"], row["tenant_id"])
+
+
+def _waiting(row: asyncpg.Record) -> Waiting:
+    return Waiting(row["render_id"], row["tenant_id"], row["rank"], row["units"], row["age_s"], row["feature"])
 
 
 def _one_probe_each(waiting: Sequence[Waiting], half_open: Collection[str]) -> list[Waiting]:
@@ -88,18 +176,52 @@ def _one_probe_each(waiting: Sequence[Waiting], half_open: Collection[str]) -> l
     return kept
 
 
-async def leave(conn: Connection, room: Room) -> None:
-    """Write down how the room stands after choosing."""
-    kept = forget_absent(room.shares, (one.tenant for one in room.waiting))
-    await conn.execute("UPDATE room SET slots = $1", room.slots)
-    await conn.execute("DELETE FROM shares WHERE tenant_id <> ALL($1)", list(kept))
-    await conn.executemany(
-        """
-        INSERT INTO shares (tenant_id, turn, deficit) VALUES ($1, $2, $3)
-        ON CONFLICT (tenant_id) DO UPDATE SET turn = excluded.turn, deficit = excluded.deficit
-        """,
-        [(tenant, share.turn, share.deficit) for tenant, share in sorted(kept.items())],
+async def leave(conn: Connection, room: Room, served: Collection[str], idle: Sequence[Queue]) -> float | None:
+    """Write down how the room stands after choosing: which tenants were `served`, in which queues nothing may go.
+
+    A queue in which nothing is due goes, unless whoever comes back would have an earlier turn for it. One in which
+    something is held up by anything but time lets those pass that were not read.
+
+    Returns:
+        In how many seconds to look at those that stood behind such queues; None if there are none.
+    """
+    await conn.execute("UPDATE room SET slots = $1, virtual_time = $2", room.slots, room.time)
+    if served:
+        await conn.execute(
+            """
+            UPDATE waiting_queues AS q SET turn = served.turn
+            FROM unnest($1::text[], $2::bigint[]) AS served (tenant_id, turn)
+            WHERE q.tenant_id = served.tenant_id
+            """,
+            list(served),
+            [room.turns[tenant] for tenant in served],
+        )
+    if not idle:
+        return None
+    columns = [one.rank for one in idle], [one.feature for one in idle], [one.tenant for one in idle]
+    gone = await conn.execute(_CLEAR, *columns, room.time + NEWCOMER)
+    if not any((one.rank, one.feature) in room.unread for one in idle):
+        return None
+    await conn.execute(_LET_PASS, *columns)
+    return HELD_UP_S if gone == "DELETE 0" else 0.0
+
+
+_IDLE = "q.rank = idle.rank AND q.feature = idle.feature AND q.tenant_id = idle.tenant_id"
+_CLEAR = f"""
+    DELETE FROM waiting_queues AS q
+    USING unnest($1::smallint[], $2::text[], $3::text[]) AS idle (rank, feature, tenant_id)
+    WHERE {_IDLE} AND q.turn <= $4 AND NOT EXISTS (
+        SELECT FROM renders AS r WHERE r.rank = q.rank AND r.feature = q.feature AND r.tenant_id = q.tenant_id
+            AND state = 'waiting' AND due_at <= clock_timestamp() -- whoever took it in may have begun after us
     )
+"""  # noqa: S608 literals
+_LET_PASS = f"""
+    UPDATE waiting_queues AS q SET turn = 1 + (
+        SELECT max(turn) FROM waiting_queues AS last WHERE last.rank = q.rank AND last.feature = q.feature
+    )
+    FROM unnest($1::smallint[], $2::text[], $3::text[]) AS idle (rank, feature, tenant_id)
+    WHERE {_IDLE}
+"""  # noqa: S608 literals
 
 
 async def _in_flight(conn: Connection) -> Mapping[str, int]:
@@ -111,39 +233,15 @@ async def _in_flight(conn: Connection) -> Mapping[str, int]:
     return {row["tenant_id"]: row["count"] for row in rows}
 
 
-async def circuits(conn: Connection) -> list[Circuit]:
-    """The circuits of features that have failed of late."""
-    rows = await conn.fetch(
-        """
-        SELECT feature, failures, greatest(0, extract(epoch FROM open_until - now()))::float8 AS open_s FROM circuits
-        WHERE failures > 0
-        """
-    )
-    return [Circuit(row["feature"], row["failures"], row["open_s"]) for row in rows]
-
-
-async def block(conn: Connection, feature: str, seconds: float) -> None:
-    """Nothing of this feature for a while."""
+async def call_in(conn: Connection) -> None:
+    """Have those taken in anew that wait in no queue: none should, and none shall for long."""
     await conn.execute(
-        "UPDATE circuits SET open_until = now() + make_interval(secs => $2) WHERE feature = $1", feature, seconds
-    )
-
-
-async def count_failure(conn: Connection, feature: str) -> int:
-    """One more in a row; how many are there now?"""
-    failures: int = await conn.fetchval(
         """
-        INSERT INTO circuits AS c (feature, failures) VALUES ($1, 1)
-        ON CONFLICT (feature) DO UPDATE SET failures = c.failures + 1 RETURNING failures
-        """,
-        feature,
-    )
-    return failures
-
-
-async def close_circuits(conn: Connection, features: Sequence[str]) -> None:
-    """They work."""
-    await conn.execute(
-        "UPDATE circuits SET failures = 0, open_until = 'epoch' WHERE feature = ANY($1) AND failures > 0",
-        sorted(set(features)),
+        INSERT INTO arrivals
+        SELECT DISTINCT rank, feature, tenant_id, now() FROM renders AS r
+        WHERE state = 'waiting' AND due_at < now() - interval '1 minute' AND NOT EXISTS (
+            SELECT FROM waiting_queues AS q
+            WHERE q.rank = r.rank AND q.feature = r.feature AND q.tenant_id = r.tenant_id
+        )
+        """
     )

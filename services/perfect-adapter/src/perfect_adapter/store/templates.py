@@ -7,17 +7,25 @@ from closet_messaging.unit import Connection
 from perfect_adapter.domain.account import Style
 
 
-async def due(conn: Connection, kind: str, every_s: float) -> bool:
-    """Whether the list is to be made anew now, by this replica: if so the others do not for a while."""
+async def claim(conn: Connection, kind: str, lease_s: float) -> bool:
+    """Whether the list is to be made anew now, by this replica: if so the others leave it alone for `lease_s`."""
     row = await conn.fetchrow(
         """
         INSERT INTO template_lists AS t (kind, due_at) VALUES ($1, now() + make_interval(secs => $2))
         ON CONFLICT (kind) DO UPDATE SET due_at = excluded.due_at WHERE t.due_at <= now() RETURNING kind
         """,
         kind,
-        every_s,
+        lease_s,
     )
     return row is not None
+
+
+async def count_failure(conn: Connection, kind: str) -> int:
+    """The vendor gave no list once more; how often in a row is that?"""
+    failures: int = await conn.fetchval(
+        "UPDATE template_lists SET failures = failures + 1 WHERE kind = $1 RETURNING failures", kind
+    )
+    return failures
 
 
 async def postpone(conn: Connection, kind: str, by_s: float) -> None:
@@ -26,8 +34,16 @@ async def postpone(conn: Connection, kind: str, by_s: float) -> None:
     )
 
 
-async def replace(conn: Connection, kind: str, styles: Sequence[Style]) -> None:
-    """This is the list now."""
+async def replace(conn: Connection, kind: str, styles: Sequence[Style], every_s: float) -> None:
+    """This is the list now; it is due again after `every_s`."""
+    await conn.execute(
+        """
+        UPDATE template_lists SET listed_at = now(), due_at = now() + make_interval(secs => $2), failures = 0
+        WHERE kind = $1
+        """,
+        kind,
+        every_s,
+    )
     await conn.execute("DELETE FROM templates WHERE kind = $1", kind)
     await conn.executemany(
         """
@@ -38,7 +54,6 @@ async def replace(conn: Connection, kind: str, styles: Sequence[Style]) -> None:
             for place, one in enumerate(styles)
         ],
     )
-    await conn.execute("UPDATE template_lists SET listed_at = now() WHERE kind = $1", kind)
 
 
 async def page(conn: Connection, kind: str, after: int, limit: int) -> list[tuple[int, Style]] | None:

@@ -24,7 +24,7 @@ async def keep(conn: Connection, webhooks: Sequence[Webhook]) -> None:
         INSERT INTO webhooks (webhook_id, task_id, task_status, received_at) VALUES ($1, $2, $3, $4)
         ON CONFLICT DO NOTHING
         """,
-        [(webhook.webhook_id, webhook.task_id, webhook.task_status, webhook.received_at) for webhook in webhooks],
+        sorted((one.webhook_id, one.task_id, one.task_status, one.received_at) for one in webhooks),
     )
 
 
@@ -57,13 +57,43 @@ async def match(conn: Connection, limit: int = 500) -> int:
     return len(told) - len(ours)
 
 
-async def give_up(conn: Connection, after_s: float, forget_after_s: float) -> None:
-    """Settle what after this time still names no task of ours; forget what is old."""
+async def begin_search(conn: Connection) -> bool:
+    """Are there open ones for which nothing has been looked for yet? Each of them wakes a search once."""
+    rows = await conn.fetch(
+        """
+        UPDATE webhooks SET searched_at = now()
+        WHERE webhook_id = ANY(ARRAY(
+            SELECT webhook_id FROM webhooks WHERE settled_at IS NULL AND searched_at IS NULL FOR UPDATE SKIP LOCKED
+        )) RETURNING webhook_id
+        """
+    )
+    return bool(rows)
+
+
+async def give_up(conn: Connection, after_s: float) -> None:
+    """Settle what after this time still names no task of ours."""
     await conn.execute(
         """
         UPDATE webhooks SET settled_at = now()
-        WHERE settled_at IS NULL AND received_at < now() - make_interval(secs => $1)
+        WHERE webhook_id = ANY(ARRAY(
+            SELECT webhook_id FROM webhooks
+            WHERE settled_at IS NULL AND received_at < now() - make_interval(secs => $1) FOR UPDATE SKIP LOCKED
+        ))
         """,
         after_s,
     )
-    await conn.execute("DELETE FROM webhooks WHERE received_at < now() - make_interval(secs => $1)", forget_after_s)
+
+
+async def forget(conn: Connection, older_than_s: float, limit: int) -> int:
+    """Forget old ones, at most so many; how many were there?"""
+    status = await conn.execute(
+        """
+        DELETE FROM webhooks WHERE webhook_id = ANY(ARRAY(
+            SELECT webhook_id FROM webhooks WHERE received_at < now() - make_interval(secs => $1)
+            LIMIT $2 FOR UPDATE SKIP LOCKED
+        ))
+        """,
+        older_than_s,
+        limit,
+    )
+    return int(status.rpartition(" ")[2])

@@ -1,5 +1,7 @@
 """Tells how much the vendor can make now, whenever that has changed enough to matter."""
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,8 +13,9 @@ from prometheus_client import Gauge
 from perfect_adapter.domain.capacity import Capacity, allowed_per_minute, has_changed
 from perfect_adapter.domain.keys import KeyState
 from perfect_adapter.store import capacity as store
-from perfect_adapter.store import keys, renders
+from perfect_adapter.store import circuits, keys, renders
 from perfect_adapter.worker.line import Line
+from perfect_adapter.worker.submit import Terms, stops_of
 
 EVERY_S = 2.0
 _PLATFORM = "closet"
@@ -25,7 +28,7 @@ class Teller:
     """A step of `work_loop`; of all replicas one tells."""
 
     line: Line
-    calls_per_task: int
+    terms: Terms
 
     async def step(self) -> bool:
         """Tell if it is news."""
@@ -48,14 +51,24 @@ class Teller:
             if row["key"] in self.line.ring.keys and row["state"] == KeyState.ACTIVE
         ]
         waiting, counts = await store.waiting(tx.conn), await renders.count(tx.conn)
-        allowed = allowed_per_minute(self.line.budget, len(held), self.calls_per_task)
+        allowed = allowed_per_minute(self.line.budget, len(held), self.terms.calls_per_task)
         return Capacity(
             available=bool(held),
             per_minute=await self._rate(tx, allowed, sum(waiting.values())),
             waiting=waiting,
             running=counts.get("at_vendor", 0) + counts.get("doubtful", 0),
             typical_s=await renders.typical_s(tx.conn),
+            stopped_until=await self._stopped_until(tx, [row["key"] for row in held]),
         )
+
+    async def _stopped_until(self, tx: Tx, keys: Sequence[str]) -> float:
+        """The vendor told us to wait, or is away, or whatever waits has to wait for orders in doubt or a circuit."""
+        stop_s = await store.paused_s(tx.conn, keys, self.line.egress)
+        if features := await store.waiting_features(tx.conn):
+            holds = await stops_of(tx.conn, keys, self.terms)
+            open_s = {circuit.feature: circuit.open_s for circuit in await circuits.read(tx.conn)}
+            stop_s = max(stop_s, min(max(holds.get(each, 0.0), open_s.get(each, 0.0)) for each in features))
+        return round(time.time() + stop_s) if stop_s else 0.0
 
     async def _rate(self, tx: Tx, allowed: float | None, waiting: int) -> float | None:
         """Measured where something waits, since it may be slower than the quota allows; else what would be allowed."""
@@ -73,4 +86,5 @@ def _event(now: Capacity) -> RenderCapacityChanged:
         running=now.running,
         typical_s=now.typical_s,
         measured_at=datetime.now(UTC),
+        stopped_until=datetime.fromtimestamp(now.stopped_until, UTC) if now.stopped_until else None,
     )

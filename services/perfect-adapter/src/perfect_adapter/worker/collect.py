@@ -16,6 +16,7 @@ from closet_storage.pool import PoolUnavailable
 
 from perfect_adapter.adapters.archives import ArchiveRejected
 from perfect_adapter.domain import errors
+from perfect_adapter.domain.keys import is_about_the_key
 from perfect_adapter.domain.renders import MAX_COLLECT_TRIES, State, next_look_s, retry_s
 from perfect_adapter.ports import (
     DownloadFailed,
@@ -27,6 +28,7 @@ from perfect_adapter.ports import (
     Running,
     Succeeded,
     Throttled,
+    TimedOut,
     Unreachable,
     Vendor,
 )
@@ -40,6 +42,8 @@ from perfect_adapter.worker.results import NothingMade, Results
 
 log = structlog.get_logger(__name__)
 
+RACED_S = 0.05
+"""Another replica has taken what was seen; there may be more."""
 _NO_ANSWER_S = 2.0
 _STORAGE_AWAY_S = 2.0
 _REFUSED_S = 15.0
@@ -107,19 +111,26 @@ class Collector:
         await self.line.renew([claim.render for claim in claims])
 
     async def _claim(self, limit: int) -> Claimed[Claim]:
+        await self._match()
         async with self.line.begin() as tx:
-            self._open_webhooks = await webhooks.match(tx.conn)
-            if self._open_webhooks and await doubts.wake_all(tx.conn):
-                tx.after_commit(self.doubted)
-            running = await renders.next_running(tx.conn, list(self.line.ring.keys), limit)
-            if not running:
+            due = await renders.due_running(tx.conn, list(self.line.ring.keys), limit)
+            if not due:
                 return Claimed((), await renders.next_due_in_s(tx.conn, State.RUNNING))
-            admitted, wait_s = await self.line.admit(tx, [key for _, key in running])
-            allowed = [render_id for (render_id, _), ok in zip(running, admitted, strict=True) if ok]
-            taken = await renders.take(tx.conn, allowed, self.line.lease_s, looks=1)
+            admitted, wait_s = await self.line.admit(tx, [key for _, key in due])
+            allowed = [render_id for (render_id, _), ok in zip(due, admitted, strict=True) if ok]
+            taken = await renders.take(tx.conn, allowed, State.RUNNING, self.line.lease_s, looks=1)
             call_ids = await self.line.charge(tx, "look", [(one.key, one.render_id) for one in taken])
         claims = [Claim(one, call_id) for one, call_id in zip(taken, call_ids, strict=True)]
-        return Claimed(claims, None if all(admitted) else wait_s)
+        if all(admitted):
+            return Claimed(claims, None if len(taken) == len(due) else RACED_S)
+        return Claimed(claims, wait_s)
+
+    async def _match(self) -> None:
+        """In a transaction of its own: parties are locked before renders, see `store.locks`."""
+        async with self.line.begin() as tx:
+            self._open_webhooks = await webhooks.match(tx.conn)
+            if self._open_webhooks and await webhooks.begin_search(tx.conn) and await doubts.wake_all(tx.conn):
+                tx.after_commit(self.doubted)
 
     async def work(self, claim: Claim) -> None:
         """Look at the task; if it succeeded, bring its result home."""
@@ -142,12 +153,14 @@ class Collector:
                 return Fail(errors.engine_failure(code), code, now)
             case Running(interval_s=interval_s):
                 return _later(render, next_look_s(self.look_after_s, _looks(render), interval_s))
+            case TimedOut():
+                return _timed_out(render, now)
             case Refused(status=status, code=code):
                 return _refused(render, status, code, now)
-            case NoAnswer():
-                return _later(render, next_look_s(_NO_ANSWER_S, _looks(render), 0))
-            case Throttled() | Unreachable():
-                return _later(render, 0)  # the pause of its key decides
+            case NoAnswer() | Throttled() | Unreachable():
+                # The pause of its key decides where nothing was done.
+                delay_s = next_look_s(_NO_ANSWER_S, _looks(render), 0) if isinstance(look, NoAnswer) else 0
+                return _later(render, delay_s)
 
     async def _bring_home(self, render: Render, made: Succeeded, ended: datetime) -> Outcome:
         try:
@@ -163,10 +176,13 @@ class Collector:
             return _once_more(render, errors.BAD_RESULT, str(rejected), ended)
         except (StorageUnavailable, PoolUnavailable) as error:
             log.warning("result_waits", render_id=render.render_id, error=str(error))
-            return _later(render, next_look_s(_STORAGE_AWAY_S, _looks(render), 0))
+            return replace(_later(render, next_look_s(_STORAGE_AWAY_S, _looks(render), 0)), is_made=True)
 
     async def _write(self, group: Sequence[Collected]) -> Sequence[None]:
         async with self.line.begin() as tx:
+            await self.line.settle(tx, [one.call for one in group])
+            ended = [one for one in group if not isinstance(one.outcome, Later)]
+            await circuits.note(tx.conn, [(one.render.feature.name, one.look) for one in ended])
             held = await renders.hold(tx.conn, [one.render for one in group])
             ours = [one for one in group if one.render.render_id in held]
             done = [(one.render, one.outcome) for one in ours if isinstance(one.outcome, Done)]
@@ -174,8 +190,6 @@ class Collector:
             await ends.fail(tx, [(one.render, one.outcome) for one in ours if isinstance(one.outcome, Fail)])
             await renders.look_later(tx.conn, [one.outcome for one in ours if isinstance(one.outcome, Later)])
             await self._delete_copies(tx, [render for render, _ in done])
-            await self.line.settle(tx, [one.call for one in group])
-            await circuits.note(tx.conn, [(one.render.feature.name, one.look) for one in group])
         return [None] * len(group)
 
     async def _delete_copies(self, tx: Tx, collected: Sequence[Render]) -> None:
@@ -190,8 +204,8 @@ def _looks(render: Render) -> int:
     return max(0, render.looks - 1)
 
 
-def _later(render: Render, delay_s: float, *, failed: bool = False) -> Later:
-    return Later(render.render_id, delay_s, render.told_at, failed)
+def _later(render: Render, delay_s: float) -> Later:
+    return Later(render.render_id, delay_s, render.told_at)
 
 
 def _once_more(render: Render, failure: errors.Failure, reason: str, ended: datetime) -> Outcome:
@@ -200,13 +214,22 @@ def _once_more(render: Render, failure: errors.Failure, reason: str, ended: date
     log.warning("result_not_collected", render_id=render.render_id, reason=reason, tries=tries)
     if tries >= MAX_COLLECT_TRIES:
         return Fail(failure, None, ended)
-    return _later(render, retry_s(tries), failed=True)
+    return replace(_later(render, retry_s(tries)), failed=True, is_made=True)
+
+
+def _timed_out(render: Render, ended: datetime) -> Outcome:
+    """It is about this one task; said twice, it is over, unless it had succeeded: that is paid for, and is there."""
+    if render.is_made:
+        return _once_more(render, errors.NO_RESULT, "TaskTimeout", ended)
+    if render.timeouts:
+        log.error("vendor_task_timed_out", render_id=render.render_id)
+        return Fail(errors.TASK_TIMED_OUT, "TaskTimeout", ended)
+    return replace(_later(render, _NO_ANSWER_S), timed_out=True)
 
 
 def _refused(render: Render, status: int, code: str | None, ended: datetime) -> Outcome:
-    """Either the task is gone, or it is about us: then the task is paid for and worth waiting for."""
+    """Either it is about us: then the task is paid for and worth waiting for; or the task is not there, for good."""
     log.error("vendor_refused_look", render_id=render.render_id, status=status, code=code)
-    failure = errors.request_failure(status, code)
-    if failure is errors.TASK_LOST:
-        return Fail(failure, code, ended)
+    if not is_about_the_key(status, code):
+        return Fail(errors.TASK_LOST, code, ended)
     return _later(render, next_look_s(_REFUSED_S, _looks(render), 0))

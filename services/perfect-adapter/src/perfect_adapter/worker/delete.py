@@ -1,10 +1,11 @@
-"""Deleting the vendor's copies, where a tenant's policy asks for it: after the result is ours, with calls to spare."""
+"""Deleting the vendor's copies, where a tenant's policy asks for it: after a task has ended, with calls to spare."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 from closet_chassis.lanes import Claimed
+from closet_messaging.unit import Begin
 from prometheus_client import Counter
 
 from perfect_adapter.domain.keys import is_about_the_key
@@ -18,6 +19,34 @@ log = structlog.get_logger(__name__)
 
 DELETED = Counter("closet_vendor_copies_total", "The vendor's copies that were to be deleted", ["outcome"])
 MAX_TRIES = 10
+MAX_TRIES_WHILE_IT_RUNS = 120  # an hour: no task takes longer
+
+
+EVERY_S = 2.0
+_AT_ONCE = 100
+_RUNNING_S = 30.0
+"""A task that has not ended cannot be deleted: it is asked for again after so many seconds."""
+
+
+@dataclass(eq=False)
+class CopyPlanner:
+    """A step of `work_loop`: has the copies deleted of tasks that gave us nothing, because they failed or were dropped.
+
+    `deletes` tells of whose pictures copies are deleted, and `deleting` is called when there is one to delete.
+    """
+
+    begin: Begin
+    deletes: Callable[[str], bool]
+    deleting: Callable[[], None]
+
+    async def step(self) -> bool:
+        """Plan a bounded number of deletions; may there be more?"""
+        async with self.begin() as tx:
+            found = await deletions.unsettled(tx.conn, _AT_ONCE)
+            if wanted := [(task_id, key) for tenant_id, task_id, key in found if self.deletes(tenant_id)]:
+                await deletions.add(tx.conn, wanted)
+                tx.after_commit(self.deleting)
+        return len(found) == _AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +67,7 @@ class Deleter:
     async def claim(self, limit: int) -> Claimed[Claim]:
         """Take what is next, and charge the calls."""
         async with self.line.begin() as tx:
-            due = await deletions.next_due(tx.conn, list(self.line.ring.keys), limit)
+            due = await deletions.due(tx.conn, list(self.line.ring.keys), limit)
             if not due:
                 return Claimed(())
             admitted, wait_s = await self.line.admit(tx, [key for _, key in due])
@@ -55,7 +84,8 @@ class Deleter:
         """Delete it; one that is gone already is fine."""
         task_id, tries = claim.deletion.task_id, claim.deletion.tries
         answer = await self.vendor.delete(self.line.key(claim.deletion.key), task_id)
-        final = isinstance(answer, Deleted) or _is_final(answer) or tries >= MAX_TRIES
+        most = MAX_TRIES_WHILE_IT_RUNS if _is_running(answer) else MAX_TRIES
+        final = isinstance(answer, Deleted) or _is_final(answer) or tries >= most
         if final:
             outcome = "deleted" if isinstance(answer, Deleted) else "not_deleted"
             DELETED.labels(outcome).inc()
@@ -65,9 +95,14 @@ class Deleter:
             if final:
                 await deletions.done(tx.conn, task_id)
             else:
-                await deletions.later(tx.conn, task_id, retry_s(tries))
+                await deletions.later(tx.conn, task_id, _RUNNING_S if _is_running(answer) else retry_s(tries))
 
 
 def _is_final(answer: object) -> bool:
     """It cannot be deleted, now or ever."""
-    return isinstance(answer, Refused) and not is_about_the_key(answer.status, answer.code)
+    refused = isinstance(answer, Refused) and not is_about_the_key(answer.status, answer.code)
+    return refused and not _is_running(answer)
+
+
+def _is_running(answer: object) -> bool:
+    return isinstance(answer, Refused) and answer.code == "OperationInvalid"

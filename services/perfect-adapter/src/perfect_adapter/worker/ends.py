@@ -1,11 +1,11 @@
-"""How a render ends: its state and the event that tells of it, in one transaction."""
+"""How a render begins and ends: its state and the event that tells of it, in one transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from closet_contracts.render import RenderFailed, RenderSucceeded, ResultFile
+from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded, ResultFile
 from closet_messaging import outbox
 from closet_messaging.unit import Tx
 from prometheus_client import Counter
@@ -33,6 +33,17 @@ class Done:
 
     results: tuple[ResultFile, ...]
     vendor_ended: datetime
+
+
+def started(render: Render, task_id: str) -> RenderStarted:
+    """The news of its beginning. Whose task it is at the vendor cannot be found out there."""
+    return RenderStarted(
+        job_id=render.job_id,
+        item=render.item,
+        attempt=render.attempt,
+        vendor_task_id=task_id,
+        vendor_key=render.key or None,
+    )
 
 
 async def succeed(tx: Tx, done: Sequence[tuple[Render, Done]]) -> None:

@@ -16,15 +16,18 @@ from closet_storage.signing import Signer
 from perfect_adapter.domain import errors
 from perfect_adapter.domain.bodies import Reference, References
 from perfect_adapter.domain.errors import Failure
-from perfect_adapter.domain.features import InputTooSmall, Preparation, preparations
-from perfect_adapter.domain.keys import Key
-from perfect_adapter.ports import File, NotDone, Uploaded, Vendor
+from perfect_adapter.domain.features import InputTooNarrow, InputTooSmall, Preparation, preparations
+from perfect_adapter.domain.keys import Key, is_about_the_key
+from perfect_adapter.ports import File, NotDone, Refused, Uploaded, Vendor
 from perfect_adapter.store.render import Render
 
 log = structlog.get_logger(__name__)
 
 URL_LIVES_S = 3600
 MAX_INPUT_BYTES = 10 * 1024 * 1024
+
+
+_SETBACKS = (InputTooSmall, InputTooNarrow, PictureRejected, NotFound, StorageUnavailable, PoolUnavailable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +63,26 @@ class Inputs:
             if not self.are_uploaded(render):
                 return {role: Reference("url", self._url(asset)) for role, asset in prepared.items()}, None
             files = [await self._file(role, asset) for role, asset in prepared.items()]
-        except InputTooSmall:
-            return NotUsable(errors.TOO_SMALL), None
-        except (PictureRejected, NotFound) as error:
-            log.error("input_unusable", render_id=render.render_id, error=type(error).__name__)  # noqa: TRY400 no stack
-            return NotUsable(errors.UNREADABLE), None
-        except (StorageUnavailable, PoolUnavailable) as error:
-            log.warning("input_waits", render_id=render.render_id, error=str(error))
-            return NotUsable(None), None
+        except _SETBACKS as error:
+            return _not_usable(render, error), None
         uploaded = await self.vendor.upload(key, files)
         if not isinstance(uploaded, Uploaded):
-            return NotUsable(None), uploaded
+            return NotUsable(_refusal(uploaded)), uploaded
         ids = zip(prepared, uploaded.file_ids, strict=True)
         return {role: Reference("id", file_id) for role, file_id in ids}, uploaded
 
     async def _prepared(self, render: Render) -> Mapping[Role, Asset]:
-        needed = preparations(render.feature, render.inputs)
-        made = {role: await self._prepare(render, role, how) for role, how in needed.items()}
-        return {**{role: render.inputs[role] for role in render.feature.inputs if role in render.inputs}, **made}
+        assets = {role: render.inputs[role] for role in render.feature.inputs if role in render.inputs}
+        for role, how in preparations(render.feature, render.inputs).items():
+            # A mask comes after its picture in a feature's table: it has to fit what that has become.
+            assets[role] = await self._prepare(render, role, how, assets)
+        return assets
 
-    async def _prepare(self, render: Render, role: Role, how: Preparation) -> Asset:
+    async def _prepare(self, render: Render, role: Role, how: Preparation, assets: Mapping[Role, Asset]) -> Asset:
         """Made once more if it is asked for again: the same object."""
         data = await self.objects.get(render.inputs[role].key, MAX_INPUT_BYTES)
-        if how.mask_size:
-            picture = await self.pictures.mask(data, *how.mask_size)
+        if how.like:
+            picture = await self.pictures.mask(data, assets[how.like].width, assets[how.like].height)
         else:
             picture = await self.pictures.jpeg(data, max_side=how.max_long)
         key = prepared_key(render.tenant_id, render.job_id, render.item, role.value, picture.ext)
@@ -96,6 +95,29 @@ class Inputs:
 
     def _url(self, asset: Asset) -> str:
         return self.signer.get_url(asset.key, URL_LIVES_S)
+
+
+def _not_usable(render: Render, error: Exception) -> NotUsable:
+    match error:
+        case InputTooSmall():
+            return NotUsable(errors.TOO_SMALL)
+        case InputTooNarrow():
+            return NotUsable(errors.RATIO)
+        case NotFound():
+            failure: Failure | None = errors.INPUT_GONE
+        case PictureRejected():
+            failure = errors.UNREADABLE
+        case _:
+            failure = None
+    log.error("input_not_usable", render_id=render.render_id, error=type(error).__name__, waits=failure is None)
+    return NotUsable(failure)
+
+
+def _refusal(answer: NotDone) -> Failure | None:
+    """A definite answer is not asked for again, unless it is about our key."""
+    if isinstance(answer, Refused) and not is_about_the_key(answer.status, answer.code):
+        return errors.request_failure(answer.status, answer.code)
+    return None
 
 
 def _asset(key: str, picture: Picture) -> Asset:

@@ -3,19 +3,21 @@
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TypeGuard, TypeVar
 
 import structlog
 from closet_chassis.batching import Batcher
 from closet_chassis.postgres import is_unavailable
 from closet_messaging.unit import Begin, Tx
 
-from perfect_adapter.domain.keys import Key, KeyState, is_about_the_key, probe_in_s
+from perfect_adapter.domain.backoff import Backoff
+from perfect_adapter.domain.clock import Dates
+from perfect_adapter.domain.keys import CHEAPEST, NO_UNITS, Key, KeyState, is_about_the_key, probe_in_s
 from perfect_adapter.domain.quota import Allotment, Budget, Order, Party, admit, allot
-from perfect_adapter.ports import NoAnswer, Refused, Throttled, Unreachable
+from perfect_adapter.ports import NoAnswer, NotMade, Refused, Throttled, Unreachable
+from perfect_adapter.store import clock, ledger, renders
 from perfect_adapter.store import keys as key_store
-from perfect_adapter.store import ledger, renders
 from perfect_adapter.store.ledger import Charge, Standing
 from perfect_adapter.store.render import Render
 from perfect_adapter.worker.keyring import KeyRing
@@ -23,7 +25,7 @@ from perfect_adapter.worker.keyring import KeyRing
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-WRITE_AGAIN_S = 0.5
+WRITE_AGAIN = Backoff(0.5, 5.0)
 
 _UNREACHABLE_FIRST_S = 0.5
 _UNREACHABLE_LONGEST_S = 20.0
@@ -32,17 +34,16 @@ _FAIRLY_SAME = (0.8, 1.2)
 
 
 @dataclass(frozen=True, slots=True)
-class NotMade:
-    """The call was charged and then not made."""
-
-
-@dataclass(frozen=True, slots=True)
 class Called:
-    """A call that was made: charged under this id, with this key, and what came of it."""
+    """A call that was made: charged under this id, with this key, and what came of it.
+
+    `units`: what the task costs that it was to create; 0 for other calls.
+    """
 
     call_id: int
     key: str
     answer: object
+    units: int = 0
 
 
 @dataclass(eq=False)
@@ -55,6 +56,7 @@ class Line:
         egress: the name of the address that calls come from; replicas behind one address share it.
         budget: of each key, and of each address.
         lease_s: how long work in hand stays in hand when nothing more is heard of its worker.
+        dates: what the vendor's answers said of its clock.
     """
 
     begin: Begin
@@ -62,24 +64,27 @@ class Line:
     egress: str
     budget: Budget
     lease_s: float = 10.0
+    dates: Dates = field(default_factory=Dates)
 
     def key(self, name: str) -> Key:
         """The key of that name; the claim that led here has seen that it is held."""
         return self.ring.keys[name]
 
     async def allot(self, tx: Tx, order: Order) -> Allotment:
-        """Which keys may be used for creations now."""
+        """How many creations are allowed now, and with which keys."""
         egress, keys = await self._standing(tx)
         at_vendor = await key_store.at_vendor(tx.conn)
         parties = [
-            _with(standing.party, at_vendor)
+            replace(standing.party, owed=at_vendor.get(standing.party.name, 0))
             for standing in keys.values()
             if standing.state is KeyState.ACTIVE and not standing.party.paused_s
         ]
-        owed = sum(counts[0] for counts in at_vendor.values())
+        owed = sum(at_vendor.values())
         if egress.paused_s or not parties:
-            return Allotment((), egress.paused_s or _first_pause(keys))
-        return allot(self.budget, replace(egress, owed=owed), parties, order)
+            return Allotment(0, {}, egress.paused_s or _first_pause(keys))
+        allotment = allot(self.budget, replace(egress, owed=owed), parties, order)
+        limits = {name: each.affordable for name, each in keys.items() if each.affordable is not None}
+        return replace(allotment, affordable=limits)
 
     async def admit(self, tx: Tx, wanted: Sequence[str]) -> tuple[list[bool], float]:
         """Which of these calls, each bound to a key, may be made now, and when to ask for the rest."""
@@ -100,21 +105,37 @@ class Line:
         )
 
     async def settle(self, tx: Tx, calls: Sequence[Called]) -> None:
-        """Write down how calls ended, and let key and address go slower, or on, after what has just been learnt."""
+        """Write down how calls ended, and let key and address go slower, or on, after what has just been learnt.
+
+        It locks parties: whoever settles does it first in a transaction, before any row of the work is locked.
+        """
         if not calls:
             return
-        await ledger.settle(tx.conn, {call.call_id: outcome_of(call.answer) for call in calls})
+        refused = [call for call in calls if _is_about_its_key(call.answer)]
+        throttled = {call.key for call in calls if isinstance(call.answer, Throttled)}
+        away = any(isinstance(call.answer, Unreachable) for call in calls)
+        answered = {call.key for call in calls if not isinstance(call.answer, NoAnswer | Refused | NotMade)}
+        slower = {*throttled, self.egress} if throttled or away else set()
+        faster = await ledger.struck(tx.conn, {*answered, self.egress}) if answered and not slower else set()
+        if touched := {*slower, *faster, *(call.key for call in refused)}:
+            await ledger.lock(tx.conn, touched)
+        await self._pause(tx, slower, throttled=bool(throttled))
+        if faster:
+            await ledger.forgive(tx.conn, faster)
+        for call in sorted(refused, key=lambda call: call.key):
+            await self._take_out(tx, call)
+        await ledger.settle(tx.conn, {call.call_id: _outcome(call.answer) for call in calls})
+        if date := self.dates.take():
+            await clock.note(tx.conn, *date)
+
+    async def _pause(self, tx: Tx, parties: set[str], *, throttled: bool) -> None:
+        if not parties:
+            return
+        first_s, longest_s = _UNREACHABLE_FIRST_S, _UNREACHABLE_LONGEST_S
+        if throttled:
+            first_s, longest_s = self.budget.window_s * _THROTTLED_FIRST, self.budget.window_s
         jitter = random.uniform(*_FAIRLY_SAME)  # noqa: S311 jitter is no secret
-        if throttled := {call.key for call in calls if isinstance(call.answer, Throttled)}:
-            window_s = self.budget.window_s
-            await ledger.pause(tx.conn, {*throttled, self.egress}, window_s * _THROTTLED_FIRST, window_s, jitter)
-        elif any(isinstance(call.answer, Unreachable) for call in calls):
-            await ledger.pause(tx.conn, {self.egress}, _UNREACHABLE_FIRST_S, _UNREACHABLE_LONGEST_S, jitter)
-        elif answered := {call.key for call in calls if not isinstance(call.answer, NoAnswer | Refused | NotMade)}:
-            await ledger.forgive(tx.conn, {*answered, self.egress})
-        for call in calls:
-            if isinstance(call.answer, Refused) and is_about_the_key(call.answer.status, call.answer.code):
-                await self._take_out(tx, call.key, call.answer)
+        await ledger.pause(tx.conn, parties, first_s, longest_s, jitter)
 
     async def renew(self, claimed: Sequence[Render]) -> None:
         """Keep what is in hand."""
@@ -124,10 +145,17 @@ class Line:
     async def _standing(self, tx: Tx) -> tuple[Party, Mapping[str, Standing]]:
         return await ledger.standing(tx.conn, list(self.ring.keys), self.egress, self.budget)
 
-    async def _take_out(self, tx: Tx, key: str, refused: Refused) -> None:
-        reason = refused.code or f"HTTP {refused.status}"
-        if await key_store.take_out(tx.conn, key, reason, probe_in_s(0)):
-            log.error("vendor_key_out", key=key, reason=reason)
+    async def _take_out(self, tx: Tx, call: Called) -> None:
+        """The key is locked. An account that did not suffice for something dear is good for what is cheaper."""
+        if not _is_about_its_key(call.answer):
+            return
+        reason = call.answer.code or f"HTTP {call.answer.status}"
+        if reason == NO_UNITS and call.units:
+            await key_store.limit_units(tx.conn, call.key, call.units - 1)
+        if reason == NO_UNITS and call.units > CHEAPEST:
+            log.warning("vendor_key_short_of_units", key=call.key, units_needed=call.units)
+        elif await key_store.take_out(tx.conn, call.key, reason, probe_in_s(0)):
+            log.error("vendor_key_out", key=call.key, reason=reason)
 
 
 def outcome_of(answer: object) -> str:
@@ -137,9 +165,12 @@ def outcome_of(answer: object) -> str:
     return f"{name}: {detail}" if detail else name
 
 
-def _with(party: Party, at_vendor: Mapping[str, tuple[int, int]]) -> Party:
-    owed, busy = at_vendor.get(party.name, (0, 0))
-    return replace(party, owed=owed, busy=busy)
+def _outcome(answer: object) -> ledger.Outcome:
+    return ledger.Outcome(outcome_of(answer), not isinstance(answer, Unreachable | NotMade))
+
+
+def _is_about_its_key(answer: object) -> TypeGuard[Refused]:
+    return isinstance(answer, Refused) and is_about_the_key(answer.status, answer.code)
 
 
 def _first_pause(keys: Mapping[str, Standing]) -> float | None:
@@ -152,11 +183,13 @@ async def write_down(written: Batcher[T, None], outcome: T) -> None:
 
     A lease that was lost meanwhile is the writer's business; so is an outcome that had been written after all.
     """
+    failures = 0
     while True:
         try:
             return await written.submit(outcome)
         except Exception as error:
             if not is_unavailable(error):
                 raise
-            log.warning("outcome_not_written", error=type(error).__name__)
-            await asyncio.sleep(WRITE_AGAIN_S)
+            failures += 1
+            log.warning("outcome_not_written", error=type(error).__name__, failures=failures)
+            await asyncio.sleep(WRITE_AGAIN.draw_s(failures))

@@ -1,7 +1,7 @@
 """The way of a result: from the vendor, checked to be what was asked for, into the tenant's results."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -18,7 +18,7 @@ from closet_storage.pool import PicturePool, PoolUnavailable
 from perfect_adapter.adapters import archives
 from perfect_adapter.domain import errors
 from perfect_adapter.domain.features import ResultKind
-from perfect_adapter.ports import DownloadFailed, DownloadRefused, Finished, Score, Succeeded, Vendor
+from perfect_adapter.ports import DownloadFailed, DownloadRefused, Finished, Overall, Score, Succeeded, Vendor
 from perfect_adapter.store.render import Render
 from perfect_adapter.worker.ends import Done, Fail
 
@@ -55,7 +55,7 @@ class Results:
                     render, [await self.vendor.download(url) for url in made.urls[:MAX_PICTURES]]
                 )
             case ResultKind.ANALYSIS:
-                return await self._analysis(render, made.scores)
+                return await self._analysis(render, made)
             case ResultKind.ARCHIVE:
                 return await self._archive(render, made.urls)
 
@@ -85,18 +85,19 @@ class Results:
             return picture
         return await self.pictures.fit(data, size.width, size.height)
 
-    async def _analysis(self, render: Render, scores: Sequence[Score]) -> tuple[ResultFile, ...]:
-        masks = {score.mask_url: await self.vendor.download(score.mask_url) for score in _drawn(scores)}
-        return await self._scores(render, [(score, masks.get(score.mask_url or "")) for score in scores], {})
+    async def _analysis(self, render: Render, made: Succeeded) -> tuple[ResultFile, ...]:
+        masks = {score.mask_url: await self.vendor.download(score.mask_url) for score in _drawn(made.scores)}
+        scores = [(score, masks.get(score.mask_url or "")) for score in made.scores]
+        return await self._scores(render, scores, made.overall)
 
     async def _archive(self, render: Render, urls: Sequence[str]) -> tuple[ResultFile, ...]:
         if not urls:
             raise NothingMade
         analysis = await archives.read(await self.vendor.download(urls[0]))
-        return await self._scores(render, analysis.scores, analysis.summary)
+        return await self._scores(render, analysis.scores, analysis.overall)
 
     async def _scores(
-        self, render: Render, scores: Sequence[tuple[Score, bytes | None]], summary: Mapping[str, Any]
+        self, render: Render, scores: Sequence[tuple[Score, bytes | None]], overall: Overall
     ) -> tuple[ResultFile, ...]:
         """The scores as a document, then each mask as a picture."""
         if not scores:
@@ -105,13 +106,14 @@ class Results:
         files = [await self._picture(render, i, mask, _label(score)) for i, (score, mask) in enumerate(masks, start=1)]
         named = {(score.concern, score.region): file for (score, _), file in zip(masks, files, strict=True)}
         document = {
-            **summary,
+            "overall": overall.score,
+            "skinAge": overall.skin_age,
             "scores": [_shown(score, named.get((score.concern, score.region))) for score, _ in scores],
         }
         return await self._document(render, json.dumps(document).encode()), *files
 
     async def _picture(self, render: Render, i: int, picture: Picture, label: str | None = None) -> ResultFile:
-        key = result_key(render.tenant_id, render.job_id, render.item + i, picture.ext)
+        key = result_key(render.tenant_id, render.job_id, render.item, picture.ext, part=i)
         await self.objects.put(key, picture.data, picture.content_type)
         return ResultFile(
             key=key,
@@ -151,5 +153,6 @@ def _shown(score: Score, mask: ResultFile | None) -> dict[str, Any]:
         "region": score.region,
         "score": score.ui,
         "rawScore": score.raw,
+        "value": score.word,
         "mask": mask.key.rpartition("/")[2] if mask else None,
     }

@@ -1,6 +1,6 @@
 """The sweep: what was left behind by a replica that died, by deadlines that passed, or by time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -9,10 +9,12 @@ from closet_messaging.unit import Begin
 from prometheus_client import Gauge
 
 from perfect_adapter.domain import errors
-from perfect_adapter.store import doubts, keys, ledger, leftovers, renders, webhooks
+from perfect_adapter.store import doubts, keys, ledger, leftovers, renders, room, webhooks
+from perfect_adapter.store.render import Render
 from perfect_adapter.worker import ends
 from perfect_adapter.worker.ends import Fail
 from perfect_adapter.worker.submit import TIME_NEEDED_S
+from perfect_adapter.worker.typical import TypicalTimes
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +25,8 @@ WEBHOOK_MAY_OVERTAKE_S = 600.0
 _DAY_S = 86_400.0
 WEBHOOKS_KEPT_S = 30 * _DAY_S
 ENDED_JOBS_KEPT_S = 30 * _DAY_S
-CALLS_KEPT_S = _DAY_S
+CALLS_KEPT_S = 30 * _DAY_S
+FORGOTTEN_AT_ONCE = 1000
 
 WAITING = Gauge("closet_renders", "Renders that have not ended", ["state"])
 
@@ -41,6 +44,7 @@ class Sweeper:
     grace_s: float
     doubted: Callable[[], None]
     clock: Callable[[], float] = monotonic
+    _typical: TypicalTimes = field(default_factory=TypicalTimes, init=False)
     _kept_house_at: float = field(default=float("-inf"), init=False)
 
     async def step(self) -> bool:
@@ -50,28 +54,41 @@ class Sweeper:
             if lost:
                 await doubts.begin(tx.conn, [render.render_id for render in lost], 0)
                 tx.after_commit(self.doubted)
-            late = await leftovers.overdue(tx.conn, TIME_NEEDED_S, LIMIT)
-            usable = await keys.any_active(tx.conn) if late else True
-            await ends.fail(tx, [(render, Fail(_why_late(render.code, usable=usable))) for render in late])
+            typical_s = await self._typical.read(tx.conn)
+            late = await leftovers.overdue(tx.conn, TIME_NEEDED_S, typical_s, LIMIT)
+            dearest = await keys.dearest(tx.conn) if late else 0.0
+            await ends.fail(tx, [(render, Fail(_why_late(render, dearest, typical_s))) for render in late])
             await leftovers.drop_of_ended_jobs(tx.conn)
             counts = await renders.count(tx.conn)
         for render in lost:
             log.error("task_is_in_doubt", render_id=render.render_id, reason="its worker is gone")
         for state, count in counts.items():
             WAITING.labels(state).set(count)
-        if self.clock() - self._kept_house_at > HOUSEKEEPING_EVERY_S:
-            await self._keep_house()
+        if self.clock() - self._kept_house_at > HOUSEKEEPING_EVERY_S and not await self._forget_some():
+            self._kept_house_at = self.clock()
         return LIMIT in {len(lost), len(late)}
 
-    async def _keep_house(self) -> None:
+    async def _forget_some(self) -> bool:
+        """Forget what is old, a bounded number of rows; is there more? Then the next step goes on with it."""
         async with self.begin() as tx:
-            await webhooks.give_up(tx.conn, WEBHOOK_MAY_OVERTAKE_S, WEBHOOKS_KEPT_S)
-            await ledger.prune(tx.conn, max(CALLS_KEPT_S, 2 * self.quota_window_s))
-            await leftovers.forget_ended_jobs(tx.conn, ENDED_JOBS_KEPT_S)
-            await doubts.forget(tx.conn, _DAY_S)
-        self._kept_house_at = self.clock()
+            await webhooks.give_up(tx.conn, WEBHOOK_MAY_OVERTAKE_S)
+            await room.call_in(tx.conn)
+        calls_kept_s = max(CALLS_KEPT_S, 2 * self.quota_window_s)
+        forgotten = 0
+        for forget, kept_s in (
+            (ledger.prune, calls_kept_s),
+            (webhooks.forget, WEBHOOKS_KEPT_S),
+            (leftovers.forget_ended_jobs, ENDED_JOBS_KEPT_S),
+            (doubts.forget, _DAY_S),
+        ):
+            async with self.begin() as tx:
+                forgotten = max(forgotten, await forget(tx.conn, kept_s, FORGOTTEN_AT_ONCE))
+        return forgotten >= FORGOTTEN_AT_ONCE
 
 
-def _why_late(code: str | None, *, usable: bool) -> errors.Failure:
-    """What kept it waiting: the vendor was away, or no key was taken; or the quota was used up."""
-    return errors.UNAVAILABLE if code == errors.UNAVAILABLE.code or not usable else errors.SATURATED
+def _why_late(render: Render, dearest: float, typical_s: Mapping[str, float]) -> errors.Failure:
+    """The vendor was away, or no key was taken; or it came too late for a picture; or the quota was used up."""
+    if render.code == errors.UNAVAILABLE.code or render.feature.units(render.work) > dearest:
+        return errors.UNAVAILABLE
+    given_s = (render.deadline - render.created_at).total_seconds()
+    return errors.NOT_IN_TIME if given_s <= TIME_NEEDED_S + typical_s[render.feature.name] else errors.SATURATED
