@@ -10,8 +10,7 @@ import asyncpg
 from closet_contracts.catalog import OPERATOR
 from closet_devstack.stack import Stack
 from closet_messaging.connection import connect, drain
-from closet_messaging.publish import TIMEOUT_S
-from closet_messaging.relay import GROUP
+from closet_messaging.publish import GROUP, TIMEOUT_S
 from closet_storage.objects import open_store
 from closet_storage.signing import Signer
 from nats.aio.client import Client

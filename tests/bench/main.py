@@ -25,7 +25,7 @@ CREDITS = 10_000_000
 USER = "bench-1"
 SETTLE_S = 10.0
 IDLE_S = 20.0
-_SANDBOX = ("--latency-ms", "0", "--quota-calls", "0", "--units", "100000000")
+_SANDBOX = ("--latency-ms", "0", "--quota-calls", "0", "--calls-per-second", "0", "--units", "100000000")
 # Many orders at once, as befits a vendor without a quota: with one at a time its answer decides the speed.
 _ENVIRONMENT = {"PERFECT_QUOTA_CALLS": "0", "PERFECT_PACE_PER_S": "0", "PERFECT_ORDERS_AT_ONCE": "64"}
 _PHASES: tuple[Phase, ...] = ("paced", "saturated")

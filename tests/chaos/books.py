@@ -142,8 +142,11 @@ def _wrong_ends(books: Books) -> Iterator[str]:
 
 
 def _wrong_money(books: Books) -> Iterator[str]:
-    """Charged is what was completed, once; nothing is held; every projection is what the ledger says."""
+    """Charged once is what was completed, or begun when cancelled; nothing is held; all say what the ledger does."""
     prices = {one.data.job_id: one.data.price for one in books.events.values() if isinstance(one.data, JobAccepted)}
+    begun = Counter(
+        {one.data.job_id: one.data.credits for one in books.events.values() if isinstance(one.data, JobCancelled)}
+    )
     earned = Counter[str]()
     stands = Counter[str]()
     for line in books.rows["ledger"]:
@@ -151,7 +154,7 @@ def _wrong_money(books: Books) -> Iterator[str]:
         if line["account_id"] == "revenue":
             earned[line["cause"]] += line["amount"]
     for job_id, job in books.by("jobs", "job_id").items():
-        due = prices[job_id].credits if job["phase"] == "completed" else 0
+        due = prices[job_id].credits if job["phase"] == "completed" else begun[job_id]
         charged = books.by("shown", "job_id")[job_id]["credits_charged"] or 0
         if not due == earned[job_id] == charged == books.end_of(job_id).charged:
             yield f"{job_id} is {job['phase']}: due {due}, earned {earned[job_id]}, its owner sees {charged}"
@@ -189,5 +192,5 @@ def _sum_of(changes: Sequence[Change]) -> tuple[int, int, int, int | None]:
         max((change.progress for change in changes), default=0),
         max((change.attempts for change in changes), default=0),
         max((change.version for change in changes), default=0),
-        sum(charged) if charged else None,
+        max(charged, default=None),
     )

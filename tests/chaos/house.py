@@ -28,7 +28,7 @@ from closet_messaging.unit import Begin, OutboxRow, Tx, transaction
 from closet_storage.objects import ObjectStore, open_store
 from closet_storage.pool import PicturePool
 from closet_storage.signing import Signer
-from job_orchestrator.worker import expire_due
+from job_orchestrator.worker import expire_due, stop_withdrawn
 from kiosk_gateway.handlers import uploads as gateway_uploads
 from kiosk_gateway.handlers.admission import Admission
 from kiosk_gateway.handlers.intake import Intake
@@ -80,13 +80,13 @@ class Worker(Protocol):
     async def work(self, item: Any) -> None: ...
 
 
-class _NoRelay:
+@dataclass(frozen=True)
+class NoRelay:
     """Nothing is published: what was emitted stays in the outboxes, where the man in the middle finds it."""
 
+    service: Service
+
     def offer(self, rows: Sequence[OutboxRow]) -> None: ...
-
-
-RELAY = _NoRelay()
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class House:
 
     def transaction(self, service: Service) -> AbstractAsyncContextManager[Tx]:
         """A unit of work in that service's database."""
-        return transaction(self.pools[service], RELAY)
+        return transaction(self.pools[service], NoRelay(service))
 
     def begin(self, service: Service) -> Begin:
         """What opens one."""
@@ -121,7 +121,7 @@ async def open_house(urls: Mapping[Service, str], s3: S3Server, vendor: PerfectS
     """Put the services together as their `app.build` does, on these databases."""
     async with AsyncExitStack() as stack:
         pools = {service: await _open_pool(stack, url) for service, url in urls.items()}
-        begin = {service: partial(transaction, pool, RELAY) for service, pool in pools.items()}
+        begin = {service: partial(transaction, pool, NoRelay(service)) for service, pool in pools.items()}
         checker = await _checker(stack, begin[Service.UPLOAD_SIGNER], s3)
         at_vendor = await _at_vendor(stack, begin[Service.PERFECT_ADAPTER], s3, vendor)
         gateway = begin[Service.KIOSK_GATEWAY]
@@ -132,7 +132,7 @@ async def open_house(urls: Mapping[Service, str], s3: S3Server, vendor: PerfectS
             late_intake=Intake(gateway, Admission(Pace(), LIVES_S), CONSENT_VERSION, 0),
             uploads=gateway_uploads.Uploads(gateway),
             objects=await stack.enter_async_context(open_store(Signer.of(s3.access()))),
-            before_vendor=(partial(_round, checker), partial(_reap, begin[Service.JOB_ORCHESTRATOR])),
+            before_vendor=(partial(_round, checker), partial(_reap, pools[Service.JOB_ORCHESTRATOR])),
             at_vendor=at_vendor,
             webhook_url=await _webhook_endpoint(stack, begin[Service.PERFECT_ADAPTER], vendor),
         )
@@ -145,7 +145,7 @@ def _handlers(urls: Mapping[Service, str]) -> Mapping[Service, Handlers]:
     orchestrator = job_orchestrator.settings.Settings(database_url=urls[Service.JOB_ORCHESTRATOR], nats_url=NO_BUS)
     return {
         Service.UPLOAD_SIGNER: upload_signer.subscriptions.subscriptions(_asleep),
-        Service.JOB_ORCHESTRATOR: job_orchestrator.subscriptions.subscriptions(orchestrator),
+        Service.JOB_ORCHESTRATOR: job_orchestrator.subscriptions.subscriptions(orchestrator, _asleep),
         Service.PERFECT_ADAPTER: perfect_adapter.subscriptions.subscriptions(Options(), _asleep),
         Service.BILLING_METER: billing_meter.subscriptions.subscriptions(billing, PriceBooks()),
         Service.KIOSK_GATEWAY: kiosk_gateway.subscriptions.subscriptions(Doorbell(Waiters())),
@@ -180,7 +180,7 @@ async def _at_vendor(stack: AsyncExitStack, begin: Begin, s3: S3Server, vendor: 
     line = Line(begin, ring, "chaos", UNLIMITED)
     await ring.refresh(begin)
     inputs = Inputs("url", signer, objects, pictures, perfect)
-    terms = Terms(Rules(300), WIDTH, 2, LOOK_AFTER_S)
+    terms = Terms(Rules(300), WIDTH, 2, LOOK_AFTER_S, 30)
     submitter = Submitter(line, perfect, inputs, results, terms, _asleep, _asleep)
     collector = Collector(line, perfect, results, LOOK_AFTER_S, _asleep, lambda _: False, _asleep)
     resolver = Resolver(line, perfect, Patience(30, Policy.GIVE_UP, 0, 3600), _asleep, _asleep)
@@ -208,5 +208,8 @@ async def _round(worker: Worker) -> bool:
     return bool(claimed.items)
 
 
-async def _reap(begin: Begin) -> bool:
-    return await expire_due(begin) is True
+async def _reap(pool: Pool) -> bool:
+    """End what is to end. Of a cancelled job nothing is heard for as long as it would wait for."""
+    await pool.execute("UPDATE jobs SET settle_at = now() WHERE settle_at > now()")
+    begin = partial(transaction, pool, NoRelay(Service.JOB_ORCHESTRATOR))
+    return any([await expire_due(begin) is True, await stop_withdrawn(begin) is True])

@@ -47,11 +47,16 @@ class Operator:
         return self.nc.jetstream()
 
     async def at_rest(self) -> Books:
-        """The books, once nothing is on its way any more: for `eventually`."""
+        """The books, once nothing is on its way any more: for `eventually`.
+
+        Read twice, for no read is of one moment: what ended during it would have its state there and its event not.
+        """
         found = await books.read(self.pools)
         left = [*books.unfinished(found)[:_SHOWN], *await self.backlog()]
         assert not left, "\n".join(left)
-        return found
+        again = await books.read(self.pools)
+        assert again == found, "something came to its end while the books were read"
+        return again
 
     async def backlog(self) -> list[str]:
         """Consumers that have something left to handle."""

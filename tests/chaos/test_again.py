@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from closet_client import ClosetClient
 from closet_contracts.catalog import STREAMS
+from closet_contracts.nouns import Service
 from closet_devstack import samples
 from closet_devstack.stack import Stack, StackOptions
 from closet_devstack.tenants import make_tenant
@@ -33,7 +34,9 @@ async def test_what_is_published_again_changes_nothing(stack: Stack) -> None:
             await _cancel(crowd.client, await crowd.ask("regretted"))
             ends = [(await crowd.client.wait(job_id)).status for job_id in jobs]
             assert ends == ["completed", "completed", "completed", "failed"]
-            found = await eventually(operator.at_rest, timeout=30)
+            await eventually(operator.at_rest, timeout=30)
+            await eventually(lambda: _capacity_is_told(operator), timeout=60)
+            found = await eventually(operator.at_rest, timeout=30)  # with the last that was told of capacity
             before, calls = await operator.everything(), await stack.vendor.stats()
 
             told = await _tell_everything_again(operator, random.Random(1))
@@ -44,6 +47,17 @@ async def test_what_is_published_again_changes_nothing(stack: Stack) -> None:
             assert await stack.vendor.stats() == calls
             assert await operator.letters() == []
             assert books.contradictions(found) == []
+
+
+async def _capacity_is_told(operator: Operator) -> bool:
+    """Whether perfect-adapter, which looks every two seconds, has told all there is about an idle vendor."""
+    told: bool = await operator.pools[Service.PERFECT_ADAPTER].fetchval(
+        """
+        SELECT told_at < now() - interval '6 s'
+            AND (SELECT max(ended_at) FROM renders) < now() - interval '6 s' FROM room
+        """
+    )
+    return told
 
 
 async def _cancel(client: ClosetClient, job_id: str) -> None:

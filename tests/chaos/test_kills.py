@@ -35,7 +35,7 @@ Blow = Sequence[tuple[str, int]]
 @pytest.fixture
 async def stack() -> AsyncIterator[Stack]:
     options = StackOptions(
-        sandbox=["--latency-ms", "300", "--fixed-result", "--quota-calls", "0"],
+        sandbox=["--latency-ms", "300", "--fixed-result", "--quota-calls", "0", "--calls-per-second", "0"],
         environment={
             "PERFECT_QUOTA_CALLS": "0",
             "PERFECT_PACE_PER_S": "0",

@@ -14,6 +14,21 @@ from openapi_spec_validator import validate
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 CURRENT: dict[str, Any] = yaml.safe_load((CONTRACTS / "openapi.yaml").read_text())
 
+WITHDRAWN = {
+    "GET /metrics: removed",  # it was on the clients' port, open to all: now on the admin port
+}
+CORRECTED = {  # the service has always needed them; the document did not say so
+    "GET /api/billing/statement query since: newly required",
+    "GET /api/billing/statement query until: newly required",
+    "GET /api/gen/templates query type: newly required",
+    "POST /api/gen/batch body.items[].type: newly required",
+    "POST /api/gen/estimate body.type: newly required",
+    "POST /api/gen/estimate body<batch>.items[].type: newly required",
+    "POST /api/gen/hairstyle body: oneOf had 0 choices, has 2",
+    "POST /api/gen/batch body.items[]<hairstyle>: oneOf had 0 choices, has 2",
+    "GET /api/gen/job/{jobId}/events 200: type was 'string', is None",
+}
+
 
 def test_the_document_is_valid() -> None:
     validate(CURRENT)
@@ -25,7 +40,7 @@ def test_the_document_is_what_the_code_says() -> None:
 
 def test_nothing_released_is_broken() -> None:
     released = yaml.safe_load((CONTRACTS / "released/openapi.yaml").read_text())
-    assert breaking_api_changes(released, CURRENT) == []
+    assert set(breaking_api_changes(released, CURRENT)) == WITHDRAWN | CORRECTED
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,10 @@ def test_every_service_runs_as_itself() -> None:
         assert settings["CLOSET_NATS_URL"] == f"nats://{service}:{server[password_variable(service)]}@nats:4222"
         database = service.replace("-", "_")
         assert settings["CLOSET_DATABASE_URL"].startswith(f"postgresql://{database}:")
+        assert settings["CLOSET_MIGRATIONS_URL"].startswith(f"postgresql://{database}_owner:")
         assert (
-            f"CREATE DATABASE {database} OWNER {database};" in (ROOT / "deploy/compose/postgres-init.sql").read_text()
+            f"CREATE DATABASE {database} OWNER {database}_owner;"
+            in (ROOT / "deploy/compose/postgres-init.sql").read_text()
         )
 
 

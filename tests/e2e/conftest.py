@@ -10,6 +10,8 @@ from closet_devstack.shop import Shop
 from closet_devstack.stack import Stack, StackOptions
 from closet_devstack.tenants import make_tenant
 
+from tests.e2e.ahead import CREDITS, TenantsAhead
+
 MakeShop = Callable[[int], Awaitable[Shop]]
 
 
@@ -28,12 +30,19 @@ async def stack(traces: OtlpReceiver) -> AsyncIterator[Stack]:
         yield running
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def ahead(stack: Stack) -> TenantsAhead:
+    return TenantsAhead(stack)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def make_shop(stack: Stack) -> MakeShop:
+async def make_shop(stack: Stack, ahead: TenantsAhead) -> MakeShop:
     """Makes a tenant with so many credits, and waits until the gateway knows of them."""
 
     async def make(credits: int) -> Shop:
-        shop = Shop(stack, await make_tenant(stack, f"shop-{uuid4().hex[:8]}", credits))
+        usual = credits == CREDITS
+        tenant = await (ahead.take() if usual else make_tenant(stack, f"shop-{uuid4().hex[:8]}", credits))
+        shop = Shop(stack, tenant)
         await shop.shows(credits)
         return shop
 
@@ -42,7 +51,7 @@ async def make_shop(stack: Stack) -> MakeShop:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def shop(make_shop: MakeShop) -> Shop:
-    return await make_shop(100)
+    return await make_shop(CREDITS)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

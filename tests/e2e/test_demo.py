@@ -13,8 +13,8 @@ from closet_devstack.testing import eventually
 from PIL import Image
 
 
-async def started(folder: Path) -> asyncio.subprocess.Process:
-    environment = {**os.environ, "TMPDIR": str(folder)}
+async def started(folder: Path, **more: str) -> asyncio.subprocess.Process:
+    environment = {**os.environ, "TMPDIR": str(folder), **more}
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "closet_devstack", "demo", "--folder", folder / "demo",
         env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -40,7 +40,9 @@ async def all_gone(processes: list[psutil.Process]) -> None:
 
 
 async def test_it_reports_a_completed_and_paid_try_on(tmp_path: Path) -> None:
-    process = await started(tmp_path)
+    """Whatever proxy the machine has: the embedded stack is reached directly."""
+    nowhere = "http://127.0.0.1:9"  # nobody listens there: whoever asked it would fail
+    process = await started(tmp_path, HTTP_PROXY=nowhere, http_proxy=nowhere, NO_PROXY="", no_proxy="")
     out, err = await process.communicate()
     assert process.returncode == 0, err.decode()
     report = json.loads((tmp_path / "demo/report.json").read_text())

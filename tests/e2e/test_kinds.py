@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from closet_devstack.report import booked
 from closet_devstack.shop import Shop, settled, upload_samples
 from closet_devstack.testing import eventually
 from PIL import Image, ImageChops, ImageStat
+
+MakeShop = Callable[[int], Awaitable[Shop]]
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -113,7 +116,31 @@ async def test_skin_is_scored_with_a_picture_of_each_finding(shop: Shop, client:
     assert {each["concern"] for each in scores} == {"pore", "dark_circle"}
     assert all(size_of(mask) for mask in masks)
     assert len(masks) == len(job.results) - 1 > 0
-    assert await paid(shop, job) == 4
+    assert await paid(shop, job) == 18
+
+
+@pytest.mark.parametrize(("hd", "tiers"), [(False, [18, 24, 28, 32]), (True, [24, 32, 40, 44])], ids=["sd", "hd"])
+async def test_skin_costs_by_the_number_of_concerns_in_quote_answer_and_hold(
+    make_shop: MakeShop, hd: bool, tiers: list[int]
+) -> None:
+    shop = await make_shop(sum(tiers))
+    asked = [tuple(Concern)[:count] for count in (1, 4, 5, 8, 9, 12, 13, 16)]
+    async with shop.shopper() as client:
+        await client.give_consent()
+        wanted = [items.skin_analysis("any picture", concerns, hd=hd) for concerns in asked]
+        quotes = [(await client.estimate(one)).credits for one in wanted]
+        assert quotes == [credits for credits in tiers for _ in range(2)]
+        photo = await client.upload(samples.person_jpeg())
+        created = [
+            await client.create(items.skin_analysis(photo, concerns, hd=hd), quote_id=None) for concerns in asked[::2]
+        ]
+        assert [one.cost.credits for one in created] == tiers
+
+        async def held() -> bool:
+            entries = [booked(await shop.ledger(), one.job_id) for one in created]
+            return [one.held for one in entries] == tiers
+
+        await eventually(held, timeout=60)
 
 
 async def test_a_batch_completes_with_what_could_be_made_and_costs_that(

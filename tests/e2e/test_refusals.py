@@ -99,7 +99,7 @@ async def test_credits_for_one_of_many_at_once(make_shop: MakeShop) -> None:
 
 async def test_an_input_that_was_never_uploaded(shop: Shop, client: ClosetClient) -> None:
     garment = await client.upload(samples.garment_png())
-    promised = await ticket(shop, {"filename": "me.jpg", "contentType": "image/jpeg"})
+    promised = await ticket(shop, {"filename": "me.jpg", "contentType": "image/jpeg", "size": 9})
     assert (await failed_with(shop, client, promised, garment)).error_code == "input_missing"
 
 
@@ -137,11 +137,12 @@ async def test_storage_takes_only_what_was_signed(shop: Shop) -> None:
     ("make", "code"),
     [
         (lambda: b"<html>not a picture</html>", "not_a_picture"),
+        (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "unsupported_picture_format"),
         (bomb, "decompression_bomb"),
         (truncated, "picture_damaged"),
         (tiny, "picture_too_small"),
     ],
-    ids=["html", "bomb", "truncated", "tiny"],
+    ids=["html", "heic", "bomb", "truncated", "tiny"],
 )
 async def test_what_is_no_usable_picture(shop: Shop, client: ClosetClient, make: object, code: str) -> None:
     assert callable(make)
@@ -150,17 +151,35 @@ async def test_what_is_no_usable_picture(shop: Shop, client: ClosetClient, make:
     assert (await failed_with(shop, client, person, garment)).error_code == code
 
 
-async def test_an_object_that_is_too_large(shop: Shop, client: ClosetClient) -> None:
-    """Without a size in the request the signature binds none: the check after the upload does."""
-    signed = await ticket(shop, {"filename": "me.jpg", "contentType": "image/jpeg"})
-    body = samples.person_jpeg() + bytes(10 * 1024 * 1024)
+@pytest.mark.parametrize(
+    ("size", "shade", "code"),
+    [((960, 1280), 0, "mask_selects_nothing"), ((1280, 960), 255, "mask_does_not_fit")],
+    ids=["black", "another shape"],
+)
+async def test_a_mask_that_would_do_nothing(
+    shop: Shop, client: ClosetClient, size: tuple[int, int], shade: int, code: str
+) -> None:
+    drawn = io.BytesIO()
+    Image.new("L", size, shade).save(drawn, "PNG")
+    picture, mask = await client.upload(samples.person_jpeg()), await client.upload(drawn.getvalue())
+    job = await settled(client, (await client.edit(picture, "a beach", mask=mask)).job_id)
+    assert (job.status, job.error_code, job.credits_charged) == ("failed", code, None)
+    assert "mask" in (job.error_message or "")
+    await shop.rests_at(100)
+
+
+async def test_no_url_takes_bytes_without_end(shop: Shop) -> None:
+    with pytest.raises(ApiProblem) as refused:
+        await ticket(shop, {"filename": "me.jpg", "contentType": "image/jpeg"})
+    assert (refused.value.status, refused.value.code) == (422, "size_required")
+    signed = await ticket(shop, {"filename": "me.jpg", "contentType": "image/jpeg", "size": 10 * 1024 * 1024})
+    headers = {name: value for name, value in signed.headers.items() if name != "Content-Length"}
+    body = io.BytesIO(bytes(11 * 1024 * 1024))
     async with (
         aiohttp.ClientSession() as session,
-        session.put(signed.upload_url, data=io.BytesIO(body), headers=signed.headers) as response,
+        session.put(signed.upload_url, data=body, headers=headers) as response,
     ):
-        assert response.status == 200
-    garment = await client.upload(samples.garment_png())
-    assert (await failed_with(shop, client, signed, garment)).error_code == "input_too_large"
+        assert response.status == 403
 
 
 async def test_no_person_in_the_photo(shop: Shop, client: ClosetClient) -> None:

@@ -16,6 +16,7 @@ from closet_contracts.credit import Price
 from closet_contracts.envelope import Event, new_event
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted
+from closet_contracts.nouns import Service
 from closet_contracts.work import TryOn
 from closet_messaging.desk import Desk
 from closet_messaging.unit import OutboxRow
@@ -26,6 +27,8 @@ PRICE = 5
 
 
 class _Nobody:
+    service = Service.BILLING_METER
+
     def offer(self, rows: Sequence[OutboxRow]) -> None:
         """What was emitted stays in the outbox."""
 

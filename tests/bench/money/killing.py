@@ -47,7 +47,7 @@ async def tell_under_fire(pool: Pool, sandbox: Remote, env: Mapping[str, str], l
 
 def _start(env: Mapping[str, str], log: Path) -> Child:
     # A port that nobody knows is fine: nothing is asked of it.
-    settings = {"CLOSET_HTTP_PORT": "0", "CLOSET_LOG_LEVEL": "ERROR"}
+    settings = {"CLOSET_HTTP_PORT": "0", "CLOSET_ADMIN_PORT": "0", "CLOSET_LOG_LEVEL": "ERROR"}
     return Child([sys.executable, "-m", "billing_meter"], log, env={**os.environ, **env, **settings})
 
 

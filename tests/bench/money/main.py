@@ -39,12 +39,17 @@ async def report() -> dict[str, float | int]:
         await bus.provision(nats.url())
         databases = Databases(postgres)
         urls = [await databases.create(*_PACKAGES) for _ in range(3)]
-        env = {**stripe.env(), "CLOSET_DATABASE_URL": urls[1], "CLOSET_NATS_URL": nats.url("billing-meter")}
+        env = {
+            **stripe.env(),
+            "CLOSET_DATABASE_URL": urls[1],
+            "CLOSET_MIGRATIONS_URL": databases.owner_url(urls[1]),
+            "CLOSET_NATS_URL": nats.url("billing-meter"),
+        }
         async with aiohttp.ClientSession() as session:
             caller = Stripe(session, stripe.api_key, stripe.url, ("mtr_closet", "closet_credits"))
             held = await _crowd(urls[0])
             told = await _usage(urls[1], caller, Remote(stripe.url), env, folder / "billing-meter.log")
-            found = await _planted(urls[2], caller)
+            found = await _planted(databases.owner_url(urls[2]), caller)
     return {**held, **told, **found}
 
 

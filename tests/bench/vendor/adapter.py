@@ -1,5 +1,7 @@
 """perfect-adapter that is killed at one step of its work: `CRASH_AT` names the step, `CRASH_ON` the how manieth time.
 
+With `CRASH_SIGNAL=SIGSTOP` it is stopped there instead, until somebody lets it go on.
+
 The step is chosen from outside the product: its own code knows nothing of crashes.
 """
 
@@ -13,9 +15,11 @@ from typing import Any
 from closet_chassis.lifecycle import run
 from closet_contracts.nouns import Service
 from closet_storage.objects import ObjectStore
+from perfect_adapter.adapters.leased import LeasedBody
 from perfect_adapter.adapters.perfect import Perfect
 from perfect_adapter.app import build
 from perfect_adapter.settings import Settings
+from perfect_adapter.worker import resolve
 from perfect_adapter.worker.collect import Collector
 from perfect_adapter.worker.results import Results
 from perfect_adapter.worker.submit import Submitter
@@ -26,15 +30,16 @@ _IN_FLIGHT_S = 0.02  # the sandbox takes longer than this to answer, and less to
 
 
 class Crash:
-    """Ends the process, without a word, at the right time."""
+    """Ends the process, without a word, at the right time; or stops it."""
 
-    def __init__(self, on: int) -> None:
+    def __init__(self, on: int, with_signal: signal.Signals = signal.SIGKILL) -> None:
         self._left = on
+        self._signal = with_signal
 
     def now(self) -> None:
         self._left -= 1
         if self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self._signal)
 
 
 def before(crash: Crash, method: Method) -> Method:
@@ -68,6 +73,8 @@ def during(crash: Crash, method: Method) -> Method:
 
 STEPS: dict[str, tuple[type, str, Callable[[Crash, Method], Method]]] = {
     "intent_written": (Submitter, "work", before),
+    "confirmed": (Perfect, "create", before),
+    "connected": (LeasedBody, "write_with_length", before),
     "request_sent": (Perfect, "create", during),
     "answer_received": (Perfect, "create", after),
     "task_id_stored": (Submitter, "_write", after),
@@ -79,13 +86,14 @@ STEPS: dict[str, tuple[type, str, Callable[[Crash, Method], Method]]] = {
 """Step -> what is wrapped, and how."""
 
 
-def arm(step: str, on: int) -> None:
+def arm(step: str, on: int, with_signal: str) -> None:
     """Have this process die at that step."""
     owner, name, wrap = STEPS[step]
-    setattr(owner, name, wrap(Crash(on), getattr(owner, name)))
+    setattr(owner, name, wrap(Crash(on, signal.Signals[with_signal]), getattr(owner, name)))
 
 
 if __name__ == "__main__":
+    resolve.MAX_REPEATS = 1000  # an order that is lost four times over is a bad one, but not where everything dies
     if "CRASH_AT" in os.environ:
-        arm(os.environ["CRASH_AT"], int(os.environ["CRASH_ON"]))
+        arm(os.environ["CRASH_AT"], int(os.environ["CRASH_ON"]), os.environ.get("CRASH_SIGNAL", "SIGKILL"))
     sys.exit(run(Service.PERFECT_ADAPTER, Settings, build))

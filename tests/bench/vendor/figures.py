@@ -20,8 +20,12 @@ _QUOTA = {
     "PERFECT_LOOK_AFTER_S": str(30 / SPEED),
     "PERFECT_AGED_S": "3600",
 }
-# At that speed drawing pictures would be what is measured.
-_SANDBOX = ("--latency-ms", str(TASK_S * 1000), "--speed", str(SPEED), "--fixed-result")
+# At that speed drawing pictures would be what is measured; and a second of the vendor's is 33 ms here, within which no
+# process on a busy machine can keep to five calls: what is measured is the quota of 300 s.
+_SANDBOX = (
+    *("--latency-ms", str(TASK_S * 1000), "--speed", str(SPEED), "--fixed-result"),
+    *("--calls-per-second", "0"),
+)
 
 
 async def calls_per_job(*, webhooks: bool, jobs: int = 20) -> float:
