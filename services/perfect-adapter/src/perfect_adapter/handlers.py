@@ -58,8 +58,8 @@ async def stop_job(tx: Tx, event: Event[JobStopRequested]) -> None:
 
 async def end_job(tx: Tx, event: Event[JobCancelled] | Event[JobExpired]) -> None:
     """Submit nothing more for this job, and look no more at what was submitted: a task cannot be cancelled."""
-    tx.defer(renders.END_JOB, event.data.job_id)
     tx.defer(renders.DROP, event.data.job_id)
+    tx.defer(renders.END_JOB, event.data.job_id)
 
 
 async def keep_webhooks(begin: Begin, wake: Callable[[], None], messages: Sequence[Webhook]) -> Sequence[None]:

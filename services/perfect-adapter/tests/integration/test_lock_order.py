@@ -72,8 +72,9 @@ async def test_every_transaction_locks_in_the_one_order(
     await world.vendor.fault("refuse", operation="look", status=500)
     await pool.execute("INSERT INTO webhooks VALUES ('msg_f', 'foreign', 'success', now())")
     jobs = [await world.job(priority=priority) for priority in (*Priority, *Priority)]
-    cancelled = await world.job()
-    await world.say(world.cancelled(cancelled))
+    cancelled, stopped = await world.job(), await world.job()
+    await eventually(lambda: pool.fetchval("SELECT count(*) = $1 FROM renders", len(jobs) + 2))
+    await world.say(world.cancelled(cancelled), world.stopping(stopped))  # in transactions of their own
     for job_id in jobs:
         await world.end(job_id, timeout=60)
     await world.vendor.fault("refuse", operation="create", status=401, code="ExpiredApiKey")
