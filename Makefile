@@ -34,11 +34,9 @@ demo: $(INSTALLED) ## One real try-on through all five services on the embedded 
 run: $(INSTALLED) ## Keep the whole stack up for development until Ctrl-C; its data stays in build/run
 	@$(BIN)/python -m closet_devstack run
 
-# Those of several services keep the processor busy; those of one wait for much, and leave room for more at once.
-run_tests = $(BIN)/python -m pytest --dist loadfile -n
-
-test: $(INSTALLED) $(NODE_MODULES) ## All tests, on real NATS, PostgreSQL and S3
-	$(if $(ARGS),$(run_tests) 2 $(ARGS),$(run_tests) 2 tests && $(run_tests) 4 services libs contracts)
+# Which worker takes which tests: conftest.py.
+test: $(INSTALLED) $(NODE_MODULES) ## All tests, on real NATS, PostgreSQL and S3 (make test ARGS=libs/chassis: those alone)
+	$(BIN)/python -m pytest --dist loadfile -n $(if $(ARGS),2 $(ARGS),5)
 
 # What contracts-check runs is among the tests.
 check: format lint types imports deploy-check test ## What CI runs: format, lint, types, imports, contracts, deployment files, tests

@@ -14,8 +14,10 @@ T = TypeVar("T")
 async def eventually(check: Callable[[], Awaitable[T | None]], timeout: float = ..., every: float = ...) -> T: ...
 @overload
 async def eventually(check: Callable[[], T | None], timeout: float = ..., every: float = ...) -> T: ...
-async def eventually(check: Callable[[], Any], timeout: float = 10.0, every: float = 0.01) -> Any:
+async def eventually(check: Callable[[], Any], timeout: float = 30.0, every: float = 0.01) -> Any:
     """Call `check` until it returns something true and raises no AssertionError; return that.
+
+    `timeout` is there for what never comes, on a busy machine too: how long something takes is no test's matter.
 
     Raises:
         AssertionError: not within `timeout` seconds; the last failure is its cause.

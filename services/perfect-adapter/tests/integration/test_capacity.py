@@ -49,7 +49,7 @@ async def test_tenants_take_turns_and_a_kiosk_goes_first(start: Any, world: Any,
     await say_for(world, "batch", 2, priority=Priority.BATCH)
     await eventually(lambda: pool.fetchval("SELECT count(*) = 48 FROM renders"))
     await _go_on(pool)
-    await eventually(lambda: pool.fetchval("SELECT count(*) = 48 FROM renders WHERE state = 'done'"), timeout=40)
+    await eventually(lambda: pool.fetchval("SELECT count(*) = 48 FROM renders WHERE state = 'done'"), timeout=90)
     order = await order_of(pool)
     assert order.index("kiosk") < 2
     others = [tenant for tenant in order if tenant != "kiosk"]  # one of these may have been first, whoever it was
