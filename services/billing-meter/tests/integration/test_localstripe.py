@@ -17,13 +17,19 @@ from closet_devstack.servers import probes
 from closet_devstack.testing import eventually
 
 KEY = "sk_test_12345"
+# It would keep what it knows in one file of /tmp, which is whoever's was first on this machine.
+_PROGRAM = """
+from localstripe import resources, server
+resources.Store.dump_to_disk = lambda store: None
+server.start()
+"""
 
 
 @pytest.fixture(scope="module")
 def localstripe(devstack_folder: Path) -> Iterator[str]:
     port = free_port()
     child = Child(
-        [sys.executable, "-m", "localstripe", "--from-scratch", "--port", str(port)],
+        [sys.executable, "-c", _PROGRAM, "--from-scratch", "--port", str(port)],
         devstack_folder / "localstripe.log",
     )
     url = f"http://localhost:{port}"
