@@ -11,6 +11,7 @@ from closet_devstack.ports import free_ports
 from closet_devstack.process import Child, DidNotStart, Owner, run
 from closet_devstack.servers import reach
 from closet_devstack.servers.postgres import PostgresServer
+from closet_devstack.servers.s3 import remove_sockets
 
 from tests.compose.composition import NETWORK, Composition
 
@@ -28,6 +29,7 @@ class Containers:
         self._elsewhere = elsewhere
         """What a container that is not started would be for -> what is here instead."""
         self._running: dict[str, Child] = {}
+        self._s3_ports: dict[str, int] = {}
 
     def environment(self, service: str) -> dict[str, str]:
         """The container's, as this machine has to have it."""
@@ -68,6 +70,7 @@ class Containers:
         """All of them, side by side."""
         with ThreadPoolExecutor() as stopping:
             list(stopping.map(_stop, self._running, self._running.values()))
+        remove_sockets(self._s3_ports)
 
     def _asked(self, words: list[str], service: str = "postgres") -> bool:
         """Whether a command ends well in the container."""
@@ -84,8 +87,8 @@ class Containers:
         """On free ports, of which its sockets in /tmp have their names too."""
         (self.composition.place("s3", "/data")).mkdir(parents=True, exist_ok=True)
         inner = zip(("master", "volume", "filer"), free_ports(3, with_grpc=True), strict=True)
-        ports = {**dict(inner), "s3": self.composition.port("s3", 8333)}
-        options = [f"-{part}.port={port}" for part, port in ports.items()]
+        self._s3_ports = {**dict(inner), "s3": self.composition.port("s3", 8333)}
+        options = [f"-{part}.port={port}" for part, port in self._s3_ports.items()]
         self._launch("s3", [*self.composition.command("s3"), *options])
 
     def _start_postgres(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from closet_devstack.process import Child, DidNotStart, Owner, run
+from closet_devstack.servers.s3 import remove_sockets
 from closet_devstack.testing import eventually
 
 STUBBORN = (
@@ -98,8 +100,10 @@ def test_every_server_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     with parent.stdout:
         pids = json.loads(parent.stdout.readline())
         postgres = Path(f"/proc/{pids[1]}/task/{pids[1]}/children").read_text().split()
+        options = re.findall(r"-(\w+)\.port=(\d+)", Path(f"/proc/{pids[2]}/cmdline").read_text())
         assert len(pids) == 4
         assert postgres
         parent.kill()
     parent.wait()
     asyncio.run(eventually(lambda: all(has_ended(int(pid)) for pid in (*pids, *postgres))))
+    remove_sockets({part: int(port) for part, port in options})  # whose next start would, if they were old

@@ -95,18 +95,20 @@ async def test_creating_leaves_room_for_the_looks_that_are_owed(pool: Pool) -> N
 
 async def test_a_pause_holds_everybody_and_grows_until_an_answer_comes(pool: Pool) -> None:
     one = await line(pool, budget=Budget(50, 600, 0))
-    waits = []
-    for _ in range(3):
+    for least_s in (8, 16, 32):
+        began = await pool.fetchval("SELECT clock_timestamp()")
         async with one.begin() as tx:
             for _ in range(5):  # several calls in flight are told at once: one pause
                 call_ids = await one.charge(tx, "look", [(A, None)])
                 await one.settle(tx, [Called(call_ids[0], A, Throttled())])
+        told = await pool.fetchval("SELECT clock_timestamp()")
+        until = await pool.fetchval("SELECT min(paused_until) FROM parties")
+        assert (until - began).total_seconds() >= least_s
+        assert (until - told).total_seconds() <= 1.5 * least_s
         count, wait_s = await charge(await line(pool, budget=Budget(50, 600, 0)), 1)
         assert count == 0
-        waits.append(wait_s)
+        assert 0 < wait_s <= 1.5 * least_s
         await pool.execute("UPDATE parties SET paused_until = now()")
-    for wait_s, least in zip(waits, (8, 16, 32), strict=True):
-        assert least <= wait_s <= 1.5 * least
     async with one.begin() as tx:
         call_ids = await one.charge(tx, "create", [(A, None)])
         await one.settle(tx, [Called(call_ids[0], A, Created("1"))])

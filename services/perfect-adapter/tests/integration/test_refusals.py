@@ -117,10 +117,12 @@ async def test_a_vendor_that_stays_down_ends_the_render_in_time(start: Any, worl
 
 async def test_a_429_pauses_the_lane_for_everybody(start: Any, world: Any, pool: Pool) -> None:
     """Our own count says that there is room; the vendor's says that there is none."""
-    await world.vendor.change(quota_calls=4, quota_window_s=1)
+    await world.vendor.change(quota_calls=4, quota_window_s=3600)
     for _ in range(2):
         await start(PERFECT_QUOTA_CALLS=0, PERFECT_QUOTA_WINDOW_S=6)
     jobs = [await world.job() for _ in range(6)]
+    await eventually(lambda: pool.fetchval("SELECT count(*) > 0 FROM parties WHERE strikes > 0"))
+    await world.vendor.change(quota_calls=0)
     assert all([isinstance((await world.end(job_id, timeout=40)).data, RenderSucceeded) for job_id in jobs])
     stats = await world.vendor.stats()
     assert stats["tasksCreated"] == 6
@@ -139,12 +141,15 @@ async def test_within_our_own_count_the_vendor_never_says_429(start: Any, world:
     assert "429" not in (await world.vendor.stats())["answersByStatus"]
 
 
-async def test_the_quota_used_up_until_the_deadline(start: Any, world: Any) -> None:
+async def test_the_quota_used_up_until_the_deadline(start: Any, world: Any, pool: Pool) -> None:
     await world.took_of_late(0.1)
     await start(PERFECT_QUOTA_CALLS=3)  # one of them asks for the account's balance
     first = await world.job()
     await world.end(first)
-    late = await world.job(deadline=datetime.now(UTC) + timedelta(seconds=4))
+    late = await world.job()
+    await eventually(lambda: pool.fetchval("SELECT count(*) = 1 FROM renders WHERE state = 'waiting'"))
+    await pool.execute("UPDATE renders SET created_at = now() - interval '1 minute' WHERE job_id = $1", late)
+    await world.time_is_over(late)
     end = (await world.end(late)).data
     assert (end.code, end.retryable, end.vendor_calls) == ("vendor_saturated", False, 0)
     assert await world.created() == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from socket import AF_UNIX, socket
 from typing import TYPE_CHECKING
 
-from closet_devstack.ports import free_ports
+from closet_devstack.ports import GRPC_OFFSET, free_ports
 from closet_devstack.process import Child, installed
 from closet_devstack.servers import probes
 from closet_devstack.servers.base import Given, Server
@@ -146,9 +146,14 @@ class S3Server(Server):
         self._remove_sockets()
 
     def _remove_sockets(self) -> None:
-        for part, port in self._ports.items():
-            for name in (f"seaweedfs-{part}-{port}.sock", f"seaweedfs-{part}-grpc-{port + 10_000}.sock"):
-                (_SOCKETS / name).unlink(missing_ok=True)
+        remove_sockets(self._ports)
+
+
+def remove_sockets(ports: Mapping[str, int]) -> None:
+    """Remove what a killed server of these ports (by its parts) has left in /tmp."""
+    for part, port in ports.items():
+        for name in (f"seaweedfs-{part}-{port}.sock", f"seaweedfs-{part}-grpc-{port + GRPC_OFFSET}.sock"):
+            (_SOCKETS / name).unlink(missing_ok=True)
 
 
 def _sweep_sockets() -> None:
