@@ -52,7 +52,7 @@ class Operator:
         Read twice, for no read is of one moment: what ended during it would have its state there and its event not.
         """
         found = await books.read(self.pools)
-        left = [*books.unfinished(found)[:_SHOWN], *await self.backlog()]
+        left = [*self.stack.ended(), *books.unfinished(found)[:_SHOWN], *await self.backlog()]
         assert not left, "\n".join(left)
         again = await books.read(self.pools)
         assert again == found, "something came to its end while the books were read"
@@ -65,7 +65,10 @@ class Operator:
             for one in subscriptions(service):
                 info = await self.js.consumer_info(one.stream.name, service)
                 if info.num_pending or info.num_ack_pending:
-                    left.append(f"{one.stream.name}/{service}: {info.num_pending}, {info.num_ack_pending} in hand")
+                    left.append(
+                        f"{one.stream.name}/{service}: {info.num_pending}, {info.num_ack_pending} in hand,"
+                        f" {info.num_waiting} requests for more"
+                    )
         return left
 
     async def stored(self) -> Counter[str]:

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import re
 from collections.abc import Awaitable, Callable
 
@@ -73,6 +74,12 @@ async def test_metrics_count_by_route_and_tell_of_the_process(serve: Serve) -> N
     assert "stranger" not in text
     assert "process_resident_memory_bytes" in text
     assert "process_cpu_seconds_total" in text
+
+
+async def test_who_is_alive_is_told_to_operators(serve: Serve) -> None:
+    shown = await (await (await serve(admin=True)).get("/livez")).json()
+    assert shown == {"status": "ok", "service": "svc", "pid": os.getpid()}
+    assert await (await (await serve()).get("/livez")).json() == {"status": "ok", "service": "svc"}
 
 
 async def test_ready_when_every_check_is_fine(serve: Serve, readiness: Readiness) -> None:

@@ -1,6 +1,8 @@
 """A stack starts services, each with no more than its own, and finds everything again."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import aiohttp
@@ -9,6 +11,7 @@ import pytest
 from closet_contracts.nouns import Service
 from closet_devstack.folders import FolderInUse, throw_away
 from closet_devstack.process import DidNotStart
+from closet_devstack.servers.probes import answers_as
 from closet_devstack.stack import Stack, StackOptions
 from closet_devstack.testing import eventually
 
@@ -43,8 +46,11 @@ async def test_what_is_killed_starts_again_where_it_was(stack: Stack) -> None:
     first = await stack.start_service(ORCHESTRATOR)
     second = await stack.start_service(ORCHESTRATOR, replica=1)
     pid, url, nats, postgres = first.pid, first.url, stack.nats.url(), stack.postgres.url()
+    assert answers_as(first.admin_url, first.pid)
+    assert not answers_as(first.admin_url, second.pid), "who answers is not taken for a child that starts"
     await stack.kill(ORCHESTRATOR)
     assert not first.is_running
+    assert not answers_as(first.admin_url, pid)
     assert await _is_ready(second.url)
     await stack.restart("nats")
     await stack.kill("postgres")
@@ -53,6 +59,9 @@ async def test_what_is_killed_starts_again_where_it_was(stack: Stack) -> None:
     assert (stack.nats.url(), stack.postgres.url(), first.url) == (nats, postgres, url)
     assert first.pid != pid
     assert await _is_ready(url)
+    assert stack.ended() == []
+    os.kill(second.pid, signal.SIGKILL)
+    await eventually(lambda: stack.ended() == ["job-orchestrator-1 ended with -9"])
 
 
 async def test_a_service_with_a_wrong_setting_fails_at_once_and_says_why(shared_stack: Stack) -> None:

@@ -83,7 +83,7 @@ async def test_nobody_there_is_told_at_once_and_a_slow_one_in_time(
 ) -> None:
     gateway = await house.open(Service.KIOSK_GATEWAY)
     with pytest.raises(RpcUnavailable, match="NoResponders"):
-        await gateway.bus.ask(ASK, timeout=60)
+        await gateway.bus.ask(ASK, timeout_s=60)
 
     async def never(_request: SignGet) -> SignedGets:
         await asyncio.Event().wait()
@@ -91,7 +91,7 @@ async def test_nobody_there_is_told_at_once_and_a_slow_one_in_time(
 
     signer = await house.open(Service.UPLOAD_SIGNER, requests={SignGet: never})
     with pytest.raises(RpcUnavailable, match="Timeout"):
-        await gateway.bus.ask(ASK, timeout=0.05)
+        await gateway.bus.ask(ASK, timeout_s=0.05)
     monkeypatch.setattr(rpc, "FINISH_S", 0.05)
     await signer.stop()  # nor does it hold up the end
 
@@ -108,7 +108,7 @@ async def test_requests_are_answered_side_by_side_and_shared_by_replicas(house: 
     for name in ("one", "two"):
         await house.open(Service.UPLOAD_SIGNER, requests={SignGet: lambda request, name=name: wait(name, request)})
     gateway = await house.open(Service.KIOSK_GATEWAY)
-    asking = [asyncio.create_task(gateway.bus.ask(ASK, timeout=10)) for _ in range(30)]
+    asking = [asyncio.create_task(gateway.bus.ask(ASK, timeout_s=10)) for _ in range(30)]
     await eventually(lambda: len(waiting) == 30)
     assert set(waiting) == {"one", "two"}
     go.set()
@@ -125,7 +125,7 @@ async def test_a_stop_answers_what_was_asked(house: House) -> None:
 
     signer = await house.open(Service.UPLOAD_SIGNER, requests={SignGet: slow})
     gateway = await house.open(Service.KIOSK_GATEWAY)
-    asking = asyncio.create_task(gateway.bus.ask(ASK, timeout=10))
+    asking = asyncio.create_task(gateway.bus.ask(ASK, timeout_s=10))
     await asked.wait()
     stopping = asyncio.create_task(signer.stop())
     go.set()

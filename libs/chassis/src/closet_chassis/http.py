@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping
 from time import perf_counter
 from typing import Any, TypeVar
@@ -56,7 +57,7 @@ def make_http_app(
 
 
 def make_admin_app(service: str, readiness: Readiness) -> web.Application:
-    """An application for operators and probes: `/livez`, `/readyz`, `/health` (the same) and `/metrics`."""
+    """An application for operators and probes: `/livez` with the process id, `/readyz`, `/health` (the same), `/metrics`."""
     app = _make_app(service, readiness, client_max_size=0, idle_timeout_s=75.0, tells_why=True)
     app.router.add_get("/metrics", _metrics)
     return app
@@ -70,7 +71,7 @@ def _make_app(
         return reply(report.as_json(tells_why=tells_why), status=200 if report.ready else 503)
 
     async def live(_request: web.Request) -> web.Response:
-        return reply({"status": "ok", "service": service})
+        return reply({"status": "ok", "service": service, **({"pid": os.getpid()} if tells_why else {})})
 
     app = web.Application(
         middlewares=[_observe, problem_middleware],

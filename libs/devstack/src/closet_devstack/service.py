@@ -76,7 +76,8 @@ class ServiceProcess(Server):
         return Child(program, self.log, env={**self._env(), **self.extra})
 
     def _is_ready(self, child: Child) -> bool:
-        return probes.http_is_ok(f"{self.url}/readyz") and child.returncode is None
+        is_ready = probes.http_is_ok(f"{self.url}/readyz") and probes.answers_as(self.admin_url, child.pid)
+        return is_ready and child.returncode is None
 
     def _may_try_again(self, error: DidNotStart) -> bool:
         """A service that fails at its start fails again, unless somebody took its port."""

@@ -99,6 +99,12 @@ class Stack:
             self._replicas[key] = ServiceProcess(*key, folder, lambda: self.env_for(*key), port)
         return self._replicas[key]
 
+    def ended(self) -> list[str]:
+        """Replicas that ended although nobody stopped them."""
+        return [
+            f"{one.name} ended with {one.returncode}" for one in self._replicas.values() if one.returncode is not None
+        ]
+
     def url(self, service: Service | str, replica: int = 0) -> str:
         """Where a service answers HTTP."""
         return self.replica(service, replica).url

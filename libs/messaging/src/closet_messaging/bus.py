@@ -55,9 +55,9 @@ class Bus:
         """A unit of work of its own, for whoever is not handling an event."""
         return transaction(self.pool, self.relay)
 
-    async def ask(self, request: Request[R], *, timeout: float = 2.0) -> R:  # noqa: ASYNC109 a part of the question
+    async def ask(self, request: Request[R], *, timeout_s: float | None = None) -> R:
         """Ask another service; see `rpc.ask`."""
-        return await rpc.ask(self.nc, request, timeout=timeout)
+        return await rpc.ask(self.nc, request, timeout_s=timeout_s)
 
     async def ring(self, name: str, payload: bytes = b"") -> None:
         """Ring a bell on every replica of this service; see `bells`."""

@@ -30,6 +30,7 @@ RpcHandler = Callable[[Any], Awaitable[Model]]
 
 VERSION = "1.0.0"
 CONCURRENT = 64
+TIMEOUT_S = 2.0
 FINISH_S = 5.0
 _UNAVAILABLE = "unavailable"
 
@@ -70,17 +71,18 @@ async def serve(nc: Client, service: Service, handlers: Mapping[type[Request[Any
         await endpoint.finish()
 
 
-async def ask(nc: Client, request: Request[R], *, timeout: float = 2.0) -> R:  # noqa: ASYNC109 a part of the question
-    """Ask and wait for the answer.
+async def ask(nc: Client, request: Request[R], *, timeout_s: float | None = None) -> R:
+    """Ask and wait for the answer, `TIMEOUT_S` seconds unless told.
 
     Raises:
         RpcFailed: the answerer refused.
-        RpcUnavailable: no answer within `timeout` seconds, or none for the moment.
+        RpcUnavailable: no answer within that time, or none for the moment.
     """
+    timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
     with span_from(current_traceparent(), f"ask {request.SUBJECT}", SpanKind.CLIENT):
         headers = {"traceparent": traceparent} if (traceparent := current_traceparent()) else None
         try:
-            answer = await nc.request(request.SUBJECT, request.model_dump_json().encode(), timeout, headers=headers)
+            answer = await nc.request(request.SUBJECT, request.model_dump_json().encode(), timeout_s, headers=headers)
         except (Error, OSError) as error:
             raise RpcUnavailable(f"{request.SUBJECT}: {type(error).__name__}") from error
         if answer.headers and ERROR_CODE_HEADER in answer.headers:

@@ -24,7 +24,7 @@ def reconcile(*, day: Day = None, json: AsJson = False) -> None:
     async def compare(connection: "Connection") -> None:
         from closet_messaging.rpc import ask  # noqa: PLC0415  the bus is loaded only when it is used
 
-        found = await ask(connection, asked, timeout=_PATIENCE_S)
+        found = await ask(connection, asked, timeout_s=_PATIENCE_S)
         print_json(found) if json else _show(found)
         if found.differences:
             raise typer.Exit(FAILED)

@@ -85,6 +85,11 @@ class Server(Part):
     def is_running(self) -> bool:
         return self._child is not None and self._child.returncode is None
 
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, if it ended although nobody stopped it."""
+        return self._child.returncode if self._child is not None else None
+
     def start(self) -> Self:
         if self.is_running:
             return self

@@ -1,5 +1,6 @@
 """Is it ready? Asked, not waited for."""
 
+import json
 import socket
 import struct
 import urllib.request
@@ -38,6 +39,15 @@ def http_is_ok(request: urllib.request.Request | str) -> bool:
     except (OSError, HTTPException):  # urllib's errors are OSErrors, a 503 too; who took the port may speak no HTTP
         return False
     return True
+
+
+def answers_as(admin_url: str, pid: int) -> bool:
+    """The service that answers operators there is that process, not another stack's that took the port."""
+    try:
+        with urllib.request.urlopen(f"{admin_url}/livez", timeout=_TIMEOUT_S) as response:  # noqa: S310 - our own URL
+            return bool(json.load(response).get("pid") == pid)
+    except (OSError, HTTPException, ValueError, AttributeError):  # no answer, or a stranger's
+        return False
 
 
 def _said(port: int, question: bytes) -> bytes:
