@@ -57,7 +57,7 @@ def make_http_app(
 
 
 def make_admin_app(service: str, readiness: Readiness) -> web.Application:
-    """An application for operators and probes: `/livez` with the process id, `/readyz`, `/health` (the same), `/metrics`."""
+    """An application for operators and probes: `/livez` with the process id, `/readyz` with reasons, `/metrics`."""
     app = _make_app(service, readiness, client_max_size=0, idle_timeout_s=75.0, tells_why=True)
     app.router.add_get("/metrics", _metrics)
     return app
