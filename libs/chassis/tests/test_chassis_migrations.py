@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -6,7 +7,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from closet_chassis.migrations import MigrationRefused
+from closet_chassis.functions import MigrationRefused
 from closet_chassis.postgres import migrate
 
 Package = Callable[..., str]
@@ -24,10 +25,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package
         folder = tmp_path / name / "migrations"
         folder.mkdir(parents=True, exist_ok=True)
         (folder.parent / "__init__.py").touch()
-        for old in folder.iterdir():
+        for old in folder.rglob("*.sql"):
             old.unlink()
         for file, sql in zip(files[::2], files[1::2], strict=True):
-            (folder / f"{file}.sql").write_text(sql)
+            path = folder / f"{file}.sql"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(sql)
         written.add(name)
         return name
 
@@ -58,7 +61,7 @@ async def test_files_run_once_in_order(database: str, package: Package) -> None:
     await migrate(database, pets)
     await migrate(database, pets)
     assert await history(database) == [("pets", 1), ("pets", 2)]
-    assert await tables(database) == {"cats", "dogs", "schema_migrations"}
+    assert await tables(database) == {"cats", "dogs", "schema_functions", "schema_migrations"}
 
 
 async def test_later_files_run_later_and_packages_keep_apart(database: str, package: Package) -> None:
@@ -136,3 +139,16 @@ async def test_many_processes_migrate_at_once_and_each_file_runs_once(
     ]
     assert [await process.wait() for process in processes] == [0, 0, 0]
     assert await history(database) == [("pets", 1), ("pets", 2)]
+
+
+async def test_a_rewritten_file_is_known_by_its_original(database: str, package: Package) -> None:
+    """Databases that applied the original take the new text for it, and older processes take those of the new text."""
+    original = hashlib.sha256(CATS[1].encode()).hexdigest()
+    rewritten = (CATS[0], f"-- Original: sha256 {original}\nCREATE TABLE cats (id int);")
+    await migrate(database, package("pets", *CATS))
+    await migrate(database, package("pets", *rewritten))
+    await query(database, "DROP TABLE cats")
+    await query(database, "DELETE FROM schema_migrations")
+    await migrate(database, package("pets", *rewritten))
+    await migrate(database, package("pets", *CATS))
+    assert await history(database) == [("pets", 1)]

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 from closet_chassis import postgres
-from closet_chassis.postgres import Pool, close_pool, create_pool, is_unavailable, open_pool, pool_check
+from closet_chassis.postgres import Pool, affected, close_pool, create_pool, is_unavailable, open_pool, pool_check
 from closet_chassis.settings import ServiceSettings
 
 
@@ -118,3 +118,10 @@ async def test_a_wrong_argument_is_not_taken_for_an_unavailable_database(pool: P
 )
 def test_what_another_try_may_mend_counts_as_unavailable(error: Exception) -> None:
     assert is_unavailable(error)
+
+
+async def test_a_command_tag_says_how_many_rows_were_affected(pool: Pool) -> None:
+    await pool.execute("CREATE TABLE cats (id int PRIMARY KEY)")
+    insert = "INSERT INTO cats SELECT generate_series(1, 3) ON CONFLICT DO NOTHING"
+    tags = [await pool.execute(sql) for sql in (insert, insert, "UPDATE cats SET id = -id", "DELETE FROM cats")]
+    assert [affected(tag) for tag in tags] == [3, 0, 3, 3]

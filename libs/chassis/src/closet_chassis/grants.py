@@ -12,7 +12,7 @@ _ALL = """
     GRANT USAGE ON SCHEMA public TO {role};
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
     GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role};
-    REVOKE INSERT, UPDATE, DELETE ON schema_migrations FROM {role};
+    REVOKE INSERT, UPDATE, DELETE ON schema_migrations, schema_functions FROM {role};
 """
 
 

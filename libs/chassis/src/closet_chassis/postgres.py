@@ -23,6 +23,7 @@ __all__ = [
     "DATABASE_ERRORS",
     "Connection",
     "Pool",
+    "affected",
     "close_pool",
     "create_pool",
     "is_unavailable",
@@ -126,6 +127,11 @@ def pool_check(pool: Pool) -> Callable[[], Awaitable[str | None]]:
 def is_unavailable(error: BaseException) -> bool:
     """Is the database away or overloaded, so that the same statement may well succeed later?"""
     return isinstance(error, _UNAVAILABLE) and not isinstance(error, _OUR_MISTAKES)
+
+
+def affected(tag: str) -> int:
+    """Return the number of rows in a command tag, such as `UPDATE 3` or `INSERT 0 1`."""
+    return int(tag.rpartition(" ")[2])
 
 
 async def _init(connection: Connection) -> None:
