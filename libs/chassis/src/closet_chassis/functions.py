@@ -84,6 +84,8 @@ def read_functions(package: str, version: int) -> list[FunctionFile]:
         return []
     found = []
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if not file.name.endswith(".sql"):
+            continue
         match = _FUNCTION_FILE.fullmatch(file.name)
         if match is None:
             raise MigrationRefused(f"{package}: functions/{file.name} is not named name.sql")

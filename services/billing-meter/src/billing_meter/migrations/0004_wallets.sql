@@ -1,3 +1,4 @@
+-- Original: sha256 51bf52a9bcbe70781dcde99548e52e8b7eb933055775d705836f91ba8d10248d
 -- A wallet is what can be spent together: a tenant's, or a device's own prepaid one. Its name is that of its first account.
 --   tenant:<id>, device:<id>  what was paid for      promotional:<wallet>  what was given, for a time; used first
 --   promised:<wallet>         what a device may promise while offline      holds:<wallet>  what is set aside for jobs
@@ -95,16 +96,3 @@ CREATE VIEW balances_astray AS
     SELECT b.account_id, b.balance, b.held, e.balance AS entries_balance, e.held AS entries_held
     FROM balances b JOIN balances_by_entries e USING (account_id)
     WHERE (b.balance, b.held, b.promotional, b.promised) IS DISTINCT FROM (e.balance, e.held, e.promotional, e.promised);
-
--- The projections anew from the entries; how many were wrong. Nothing moves meanwhile.
-CREATE FUNCTION rebuild_balances() RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    wrong bigint;
-BEGIN
-    LOCK TABLE balances IN EXCLUSIVE MODE;
-    UPDATE balances b SET (balance, held, promotional, promised, version) =
-            (e.balance, e.held, e.promotional, e.promised, b.version + 1)
-        FROM balances_by_entries e JOIN balances_astray USING (account_id) WHERE e.account_id = b.account_id;
-    GET DIAGNOSTICS wrong = ROW_COUNT;
-    RETURN wrong;
-END $$;

@@ -1,3 +1,4 @@
+-- Original: sha256 eb2fe736f38cadda1501af51b76ff7f821918987117eeb44b26ef29d9906c2a5
 -- Money that went back may come to us again: a dispute is won, a refund fails. The credits that were taken for it come back.
 ALTER TABLE transactions DROP CONSTRAINT transactions_kind_check, ADD CHECK (kind = ANY (
     '{grant,topup,subscription,promotion,expiry,adjustment,hold,capture,release,refund,reversal,reinstatement,promise,settlement}'));
@@ -12,16 +13,3 @@ ALTER TABLE topups
 UPDATE topups t SET taken = greatest(0, reversed - (
     SELECT coalesce(sum(r.credits - r.taken), 0) FROM reversals r WHERE r.wallet = t.wallet));
 ALTER TABLE topups ADD CHECK (taken BETWEEN 0 AND reversed);
-
--- Credits that were taken are there again. `reinstated`; `known`.
-CREATE FUNCTION reinstate_credits(p_cause text, p_tenant text, p_wallet text, p_credits bigint, p_reason text)
-RETURNS movement LANGUAGE plpgsql AS $$
-DECLARE
-    b balances := lock_wallet(p_tenant, p_wallet);
-BEGIN
-    IF EXISTS (SELECT FROM transactions WHERE kind = 'reinstatement' AND cause = p_cause) THEN
-        RETURN moved('known', 0, b);
-    END IF;
-    b := book(b, 'reinstatement', p_cause, p_actor => 'stripe', p_reason => p_reason, free => p_credits, house => -p_credits);
-    RETURN moved('reinstated', p_credits, b);
-END $$;

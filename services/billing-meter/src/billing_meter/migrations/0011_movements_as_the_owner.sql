@@ -1,14 +1,3 @@
--- Whoever may call a movement need not be able to write what it writes: it runs as the ledger's owner.
-ALTER FUNCTION receive_credits SECURITY DEFINER SET search_path = public, pg_temp;
-ALTER FUNCTION hold_credits SECURITY DEFINER SET search_path = public, pg_temp;
-ALTER FUNCTION capture_credits SECURITY DEFINER SET search_path = public, pg_temp;
-ALTER FUNCTION release_credits SECURITY DEFINER SET search_path = public, pg_temp;
-ALTER FUNCTION refund_credits SECURITY DEFINER SET search_path = public, pg_temp;
-ALTER FUNCTION adjust_credits SECURITY DEFINER SET search_path = public, pg_temp;
-ALTER FUNCTION reverse_credits SECURITY DEFINER SET search_path = public, pg_temp;
-ALTER FUNCTION reinstate_credits SECURITY DEFINER SET search_path = public, pg_temp;
-ALTER FUNCTION expire_promotions SECURITY DEFINER SET search_path = public, pg_temp;
-ALTER FUNCTION promise_credits SECURITY DEFINER SET search_path = public, pg_temp;
-ALTER FUNCTION draw_credits SECURITY DEFINER SET search_path = public, pg_temp;
-ALTER FUNCTION settle_promise SECURITY DEFINER SET search_path = public, pg_temp;
-ALTER FUNCTION rebuild_balances SECURITY DEFINER SET search_path = public, pg_temp;
+-- Original: sha256 bc92c5839515e87334178f35a019265dd37c0712af054f5222c67d99f2f43e99
+-- It changed functions only: those in functions/ run as the ledger's owner where they say so.
+SELECT;
