@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from billing_meter.domain.movements import Receipt, wallet_of
+from billing_meter.domain.movements import Receipt, ReceiptKind, wallet_of
 from billing_meter.handlers.receipts import publish_prices, receive_credits
 from closet_contracts.generation import Input
 from closet_contracts.nouns import Service
@@ -156,7 +156,7 @@ class Shoppers:
         """After the requests: the gateway, which refuses whom it knows to be broke, has heard of no balance yet."""
         async with self.house.transaction(Service.BILLING_METER) as tx:
             for tenant, credits in CREDITS.items():
-                receipt = Receipt("grant", f"receipt:{tenant}", tenant, wallet_of(tenant), credits, "chaos")
+                receipt = Receipt(ReceiptKind.GRANT, f"receipt:{tenant}", tenant, wallet_of(tenant), credits, "chaos")
                 await receive_credits(tx, receipt)
 
     async def _think_again(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from billing_meter.domain.movements import Receipt, wallet_of
+from billing_meter.domain.movements import Receipt, ReceiptKind, wallet_of
 from billing_meter.settings import Settings
 from billing_meter.store import movements
 from billing_meter.store.prices import PriceBooks
@@ -36,7 +36,7 @@ class _Nobody:
 async def hold_at_once(pool: Pool, tenant: str = "crowd", holds: int = HOLDS) -> tuple[int, list[float]]:
     """How many holds succeeded, and how long each took from being brought to being committed, in milliseconds."""
     async with pool.acquire() as conn:
-        receipt = Receipt("grant", f"receipt:{tenant}", tenant, wallet_of(tenant), COVERED * PRICE, "a crowd")
+        receipt = Receipt(ReceiptKind.GRANT, f"receipt:{tenant}", tenant, wallet_of(tenant), COVERED * PRICE, "a crowd")
         await movements.receive(conn, receipt)
     handlers = subscriptions(Settings(database_url="", nats_url=""), PriceBooks())
     desk = Desk(pool, _Nobody(), handlers)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
 from billing_meter.adapters.stripe import Stripe
-from billing_meter.domain.movements import Hold, Receipt, wallet_of
-from billing_meter.ports import Usage
+from billing_meter.domain.movements import Hold, Receipt, ReceiptKind, wallet_of
+from billing_meter.domain.stripe_objects import Usage
 from billing_meter.store import movements
 from billing_meter.store.movements import JobRef
 from closet_chassis.postgres import Pool
@@ -32,7 +32,7 @@ class Field:
         for tenant in ("acme", "zara"):
             self.customers[tenant] = await self.stripe.create_customer(tenant)
             async with self.pool.acquire() as conn:
-                receipt = Receipt("grant", f"receipt:{tenant}", tenant, wallet_of(tenant), 10_000, "planter")
+                receipt = Receipt(ReceiptKind.GRANT, f"receipt:{tenant}", tenant, wallet_of(tenant), 10_000, "planter")
                 await movements.receive(conn, receipt)
             await self.run("INSERT INTO customers VALUES ($1, $2)", tenant, self.customers[tenant])
         await self.run("UPDATE customers SET metered_since = $1", NOON - timedelta(days=2))
@@ -174,7 +174,7 @@ async def _usage_differs(books: Field) -> str:
     return job_id
 
 
-async def _usage_not_told(books: Field) -> str:
+async def _usage_not_sent(books: Field) -> str:
     return await books.paid(told=False)
 
 
@@ -204,7 +204,7 @@ async def _event_not_done(books: Field) -> str:
     return "evt_lost"
 
 
-async def _balance_astray(books: Field) -> str:
+async def _balance_mismatch(books: Field) -> str:
     await books.run("UPDATE balances SET balance = balance + 1 WHERE account_id = 'tenant:zara'")
     return "tenant:zara"
 
@@ -221,9 +221,9 @@ PLANTS: dict[str, Callable[[Field], Awaitable[str]]] = {
     "render_without_calls": _render_without_calls,
     "usage_missing": _usage_missing,
     "usage_differs": _usage_differs,
-    "usage_not_told": _usage_not_told,
+    "usage_not_sent": _usage_not_sent,
     "meter_differs": _meter_differs,
     "payment_not_booked": _payment_not_booked,
     "event_not_done": _event_not_done,
-    "balance_astray": _balance_astray,
+    "balance_mismatch": _balance_mismatch,
 }

@@ -1,4 +1,4 @@
-"""`python -m billing_meter` runs the service; with a verb, does what an operator asks."""
+"""`python -m billing_meter` runs the service; with a verb it does one thing for an operator."""
 
 import sys
 

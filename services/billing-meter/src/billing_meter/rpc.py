@@ -1,4 +1,4 @@
-"""Answers to questions: what would this cost, and what happened on this account?"""
+"""Queries over the bus: quotes, ledgers, statements, subscriptions, reconciliation."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -25,19 +25,19 @@ from closet_messaging.rpc import RpcFailed, RpcHandler
 
 from billing_meter.adapters.stripe import Stripe
 from billing_meter.domain.movements import wallet_of
-from billing_meter.domain.prices import KeptQuote, describe
+from billing_meter.domain.prices import StoredQuote, describe
 from billing_meter.domain.stripe import dunning_state
+from billing_meter.domain.stripe_objects import StripeRefused, StripeUnavailable
 from billing_meter.handlers.reconciliation import UsageOf, reconcile
-from billing_meter.ports import Refused, Unavailable
 from billing_meter.settings import Settings
 from billing_meter.store import accounts, customers, statements
-from billing_meter.store.prices import book_in_force, keep_quote
+from billing_meter.store.prices import book_in_force, store_quote
 
 _MOST_DIFFERENCES = 2000
 
 
 async def quote_price(pool: Pool, ttl: timedelta, request: QuotePrice) -> Quote:
-    """A price from the book in force, kept until it expires."""
+    """Quote a price from the book in force, and store the quote until it expires."""
     async with pool.acquire() as conn:
         book, _ = await book_in_force(conn)
         try:
@@ -46,9 +46,9 @@ async def quote_price(pool: Pool, ttl: timedelta, request: QuotePrice) -> Quote:
             raise RpcFailed("unpriceable", str(error)) from error
         expires_at = datetime.now(UTC) + ttl
         quote_id = new_id("quo")
-        kept = KeptQuote(request.tenant_id, request.user_id, request.item, quoted, expires_at)
-        await keep_quote(conn, quote_id, kept)
-        balance, held = await accounts.balance(conn, wallet_of(request.tenant_id))
+        stored = StoredQuote(request.tenant_id, request.user_id, request.item, quoted, expires_at)
+        await store_quote(conn, quote_id, stored)
+        balance, held = await accounts.read_balance(conn, wallet_of(request.tenant_id))
     return Quote(
         quote_id=quote_id,
         price=quoted,
@@ -60,7 +60,7 @@ async def quote_price(pool: Pool, ttl: timedelta, request: QuotePrice) -> Quote:
 
 
 async def read_ledger(pool: Pool, request: ReadLedger) -> LedgerPage:
-    """An account as a bookkeeper reads it."""
+    """Return an account as a bookkeeper reads it."""
     async with pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         page = await accounts.read_ledger(conn, request.account_id, request.limit)
     if page is None:
@@ -69,7 +69,7 @@ async def read_ledger(pool: Pool, request: ReadLedger) -> LedgerPage:
 
 
 async def read_statement(pool: Pool, request: ReadStatement) -> Statement:
-    """A wallet's statement as its owner gets it."""
+    """Return a wallet's statement as its owner gets it."""
     try:
         async with pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
             statement = await statements.read_statement(conn, request)
@@ -81,9 +81,9 @@ async def read_statement(pool: Pool, request: ReadStatement) -> Statement:
 
 
 async def read_subscription(plans: Mapping[str, Plan], pool: Pool, request: ReadSubscription) -> SubscriptionState:
-    """What the tenant has subscribed to; nothing for one that Stripe does not know."""
+    """Return what the tenant has subscribed to; nothing for one that Stripe does not know."""
     async with pool.acquire() as conn:
-        customer = await customers.of_tenant(conn, request.tenant_id)
+        customer = await customers.find_by_tenant(conn, request.tenant_id)
         suspended_from = await customers.suspension(conn, request.tenant_id)
     return SubscriptionState(
         tenant_id=request.tenant_id,
@@ -95,16 +95,16 @@ async def read_subscription(plans: Mapping[str, Plan], pool: Pool, request: Read
 
 
 async def reconcile_day(pool: Pool, usage_of: UsageOf | None, request: Reconcile) -> Reconciliation:
-    """Compare a day now; of very many differences the first, which fit into an answer."""
+    """Reconcile a day now; of very many differences return the first, which fit into an answer."""
     try:
         found = await reconcile(pool, usage_of, request.day)
-    except (Refused, Unavailable) as error:
+    except (StripeRefused, StripeUnavailable) as error:
         raise RpcFailed("stripe_unavailable", str(error)) from error
     return found.model_copy(update={"differences": found.differences[:_MOST_DIFFERENCES]})
 
 
 def requests(settings: Settings, pool: Pool, stripe: Stripe | None) -> Mapping[type[Request[Any]], RpcHandler]:
-    """Every request that this service answers."""
+    """Return every request that this service answers."""
     return {
         QuotePrice: partial(quote_price, pool, settings.quote_ttl),
         ReadLedger: partial(read_ledger, pool),

@@ -23,20 +23,20 @@ class Settings(ServiceSettings):
 
     @property
     def dunning_grace(self) -> timedelta:
-        """How long work goes on after a payment failed."""
+        """Return how long work goes on after a payment failed."""
         return timedelta(days=self.dunning_grace_days)
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
-        """All that are good now; during a rotation there are two."""
+        """Return all that are valid now; during a rotation there are two."""
         return tuple(secret.strip() for secret in self.stripe_webhook_secret.split(",") if secret.strip())
 
     @property
     def hold_ttl(self) -> timedelta:
-        """How long a hold outlives its job's deadline."""
+        """Return how long a hold outlives its job's deadline."""
         return timedelta(seconds=self.hold_ttl_s)
 
     @property
     def quote_ttl(self) -> timedelta:
-        """How long a quote holds."""
+        """Return how long a quote is valid."""
         return timedelta(seconds=self.quote_ttl_s)

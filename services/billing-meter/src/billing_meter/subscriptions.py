@@ -14,13 +14,13 @@ from billing_meter.store.prices import PriceBooks
 
 
 def subscriptions(settings: Settings, books: PriceBooks) -> Mapping[type[EventData], Handler]:
-    """Every event that this service takes."""
+    """Return the handler of every event that this service consumes."""
     return {
         JobAccepted: partial(holds.hold_credits, books, settings.hold_ttl),
         JobCompleted: partial(holds.capture_credits, metered=bool(settings.stripe_key)),
         JobFailed: holds.release_credits,
         JobCancelled: partial(holds.settle_cancelled, metered=bool(settings.stripe_key)),
         JobExpired: holds.release_credits,
-        RenderSucceeded: holds.keep_render,
-        RenderFailed: holds.keep_render,
+        RenderSucceeded: holds.store_render,
+        RenderFailed: holds.store_render,
     }

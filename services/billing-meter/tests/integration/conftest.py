@@ -13,18 +13,19 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from billing_meter.adapters.signatures import Mailbox
+from billing_meter.adapters.signatures import StripeWebhookVerifier
 from billing_meter.adapters.stripe import Stripe
 from billing_meter.app import build
-from billing_meter.domain.movements import Receipt, wallet_of
+from billing_meter.domain.movements import Receipt, ReceiptKind, wallet_of
 from billing_meter.handlers.receipts import receive_credits
-from billing_meter.handlers.stripe import Terms
-from billing_meter.http import PATH, add_routes
+from billing_meter.handlers.stripe import SubscriptionTerms
+from billing_meter.http import PATH, stripe_webhooks
 from billing_meter.settings import Settings
 from billing_meter.store.prices import PriceBooks
 from billing_meter.subscriptions import subscriptions
-from billing_meter.worker.actions import Desk
-from billing_meter.worker.clerk import Clerk
+from billing_meter.worker import stripe_worker
+from billing_meter.worker.stripe_actions import StripeContext
+from billing_meter.worker.stripe_worker import StripeWorker
 from closet_chassis.background import Background
 from closet_chassis.http import make_http_app
 from closet_chassis.lifecycle import Process
@@ -92,8 +93,8 @@ class Job:
 
     def cancelled(self, credits: int) -> Event[Any]:
         """Given up when so much of it had been begun."""
-        told: dict[str, Any] = {"code": "cancelled", "message": "A sentence.", "attempts": 1}
-        return self._event(JobCancelled(job_id=self.job_id, user_id="u-1", version=6, credits=credits, **told))
+        details: dict[str, Any] = {"code": "cancelled", "message": "A sentence.", "attempts": 1}
+        return self._event(JobCancelled(job_id=self.job_id, user_id="u-1", version=6, credits=credits, **details))
 
     def ended(self, kind: type[JobFailed | JobCancelled | JobExpired] = JobFailed) -> Event[Any]:
         return self._event(
@@ -105,45 +106,45 @@ class Job:
 
 
 @dataclass
-class Counter:
+class LedgerHarness:
     """Handles events as the consumer would, and keeps what is emitted; `owner` is for who may do anything."""
 
     pool: Pool
     owner: Pool
     books: PriceBooks = field(default_factory=PriceBooks)
-    told: list[Event[Any]] = field(default_factory=list)
+    emitted: list[Event[Any]] = field(default_factory=list)
 
     service = Service.BILLING_METER
 
     def offer(self, rows: Sequence[OutboxRow]) -> None:
-        self.told += [decode(row.payload) for row in rows]
+        self.emitted += [decode(row.payload) for row in rows]
 
-    async def take(self, *events: Event[Any]) -> None:
+    async def handle(self, *events: Event[Any]) -> None:
         """All in one transaction, as a batch."""
         await handle(self.pool, self, subscriptions(settings("", "", ""), self.books), events)
 
     async def grant(self, credits: int, tenant: str = "acme", receipt: str | None = None) -> str:
         async with transaction(self.pool, self) as tx:
             cause = f"receipt:{receipt or new_id('receipt')}"
-            grant = Receipt("grant", cause, tenant, wallet_of(tenant), credits, "a test", "to be spent")
+            grant = Receipt(ReceiptKind.GRANT, cause, tenant, wallet_of(tenant), credits, "a test", "to be spent")
             return (await receive_credits(tx, grant)).outcome
 
-    def said(self, job: Job) -> list[str]:
-        """The facts told about a job's credits."""
-        return [event.type.split(".")[2] for event in self.told if event.correlationid == job.job_id]
+    def events_of(self, job: Job) -> list[str]:
+        """What was emitted about a job's credits."""
+        return [event.type.split(".")[2] for event in self.emitted if event.correlationid == job.job_id]
 
     def balances(self, tenant: str = "acme") -> list[CreditBalanceChanged]:
-        data = [event.data for event in self.told if event.tenantid == tenant]
+        data = [event.data for event in self.emitted if event.tenantid == tenant]
         return [one for one in data if isinstance(one, CreditBalanceChanged)]
 
-    async def stands(self, tenant: str = "acme") -> tuple[int, int]:
-        """Balance, and what is held of it; the books are checked by the way."""
+    async def read_balance(self, tenant: str = "acme") -> tuple[int, int]:
+        """Balance, and what is held of it; the ledger is checked by the way."""
         await self.audit()
         row = await self.pool.fetchrow("SELECT balance, held FROM balances WHERE account_id = $1", wallet_of(tenant))
         return (row["balance"], row["held"]) if row else (0, 0)
 
     async def audit(self) -> None:
-        """The books add up, and the projections are what the entries say."""
+        """The ledger adds up, and the balances are what the entries say."""
         assert await self.pool.fetch("SELECT * FROM balances_astray") == []
         assert await self.pool.fetchval("SELECT coalesce(sum(amount), 0) FROM entries") == 0
         odd = "SELECT transaction_id FROM entries GROUP BY transaction_id HAVING sum(amount) <> 0 OR count(*) < 2"
@@ -191,13 +192,13 @@ async def owner(owner_url: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-def counter(pool: Pool, owner: Pool) -> Counter:
-    return Counter(pool, owner)
+def ledger(pool: Pool, owner: Pool) -> LedgerHarness:
+    return LedgerHarness(pool, owner)
 
 
 @pytest.fixture
-def new_counter() -> type[Counter]:
-    return Counter
+def new_ledger() -> type[LedgerHarness]:
+    return LedgerHarness
 
 
 @pytest.fixture
@@ -220,37 +221,44 @@ async def replica(
 
 
 @dataclass
-class Office:
-    """The service's dealings with Stripe, done when a test says so; Stripe's webhooks come to `url`."""
+class StripeHarness:
+    """The service's work with Stripe, done when a test says so; Stripe's webhooks come to `url`."""
 
-    counter: Counter
-    clerk: Clerk
+    ledger: LedgerHarness
+    worker: StripeWorker
     stripe: Stripe
     sandbox: Remote
     secret: str
     url: str
 
+    async def step(self) -> None:
+        """One round of everything that the service does with Stripe by itself."""
+        claimed = await self.worker.claim(8)
+        await asyncio.gather(*(self.worker.work(item) for item in claimed.items))
+        await stripe_worker.start_automatic_topups(self.worker.context.begin, self.worker.wake)
+        await stripe_worker.measure_work(self.worker.context.begin)
+
     async def work(self) -> None:
         """Until nothing is due any more, retries included."""
 
         async def nothing_due() -> bool:
-            await self.clerk.step()
-            return not await self.counter.pool.fetchval("SELECT count(*) FROM stripe_work WHERE state = 'due'")
+            await self.step()
+            return not await self.ledger.pool.fetchval("SELECT count(*) FROM stripe_work WHERE state = 'due'")
 
         await eventually(nothing_due, timeout=30)
 
-    async def heard(self, count: int) -> None:
+    async def work_after(self, count: int) -> None:
         """Once so many events have come, what there is to do is done."""
 
         async def came() -> bool:
             sql = "SELECT count(*) FROM stripe_work WHERE kind = 'event'"
-            return bool(await self.counter.pool.fetchval(sql) >= count)
+            return bool(await self.ledger.pool.fetchval(sql) >= count)
 
         await eventually(came)
         await self.work()
 
     async def begin(self, verb: Any, *args: Any, **options: Any) -> Any:
-        async with transaction(self.counter.pool, self.counter) as tx:
+        async with transaction(self.ledger.pool, self.ledger) as tx:
             return await verb(tx, *args, **options)
 
     async def post(self, raw: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
@@ -266,40 +274,40 @@ def stripe_server(devstack_folder: Path) -> Iterator[StripeServer]:
 
 
 @pytest.fixture
-async def office(counter: Counter, stripe_server: StripeServer) -> AsyncIterator[Office]:
-    sandbox, begin = Remote(stripe_server.url), partial(transaction, counter.pool, counter)
+async def harness(ledger: LedgerHarness, stripe_server: StripeServer) -> AsyncIterator[StripeHarness]:
+    sandbox, begin = Remote(stripe_server.url), partial(transaction, ledger.pool, ledger)
     await sandbox.reset()
     app = make_http_app("billing-meter", Readiness())
-    add_routes(app, Mailbox([stripe_server.webhook_secret]), begin, lambda: None)
+    stripe_webhooks(StripeWebhookVerifier([stripe_server.webhook_secret]), begin, lambda: None).add_to(app)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         url = str(server.make_url(PATH))
         await sandbox.change(webhook_url=url)
         stripe = Stripe(session, stripe_server.api_key, stripe_server.url, ("mtr_closet", "closet_credits"))
-        terms = Terms({"price_growth": Plan(name="growth", credits=1000)}, timedelta(days=7))
-        clerk = Clerk(Desk(begin, stripe, terms, "https://shop.example/billing"))
-        yield Office(counter, clerk, stripe, sandbox, stripe_server.webhook_secret, url)
+        terms = SubscriptionTerms({"price_growth": Plan(name="growth", credits=1000)}, timedelta(days=7))
+        context = StripeContext(begin=begin, stripe=stripe, terms=terms, return_url="https://shop.example/billing")
+        yield StripeHarness(ledger, StripeWorker(context), stripe, sandbox, stripe_server.webhook_secret, url)
 
 
 @dataclass
-class World:
+class Bus:
     """Everybody else on the bus."""
 
     nc: Client
 
-    async def say(self, *events: Event[Any]) -> None:
-        """An event said twice is in the stream twice: the message id, by which the bus would know it, is left out."""
+    async def publish(self, *events: Event[Any]) -> None:
+        """Publish events. One published twice is in the stream twice: it has no message id to be recognised by."""
         for event in events:
             await self.nc.jetstream().publish(event.type, encode(event))
 
-    async def heard(self) -> list[Event[Any]]:
-        """All that billing-meter told, oldest first."""
+    async def events(self) -> list[Event[Any]]:
+        """All that billing-meter emitted, oldest first."""
         js = self.nc.jetstream()
         last = (await js.stream_info("CLOSET_CREDIT")).state.last_seq
         return [decode((await js.get_msg("CLOSET_CREDIT", seq)).data or b"") for seq in range(1, last + 1)]
 
 
 @pytest.fixture
-async def world(nats_url: Callable[[str], str]) -> AsyncIterator[World]:
+async def bus(nats_url: Callable[[str], str]) -> AsyncIterator[Bus]:
     nc = await connect(nats_url("operator"), "operator")
-    yield World(nc)
+    yield Bus(nc)
     await drain(nc)

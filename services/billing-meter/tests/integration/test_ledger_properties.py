@@ -1,4 +1,4 @@
-"""Any sequence of receipts, jobs, promises, corrections, expiries, repetitions and crashes: the books stay right."""
+"""Any sequence of receipts, jobs, reserves, corrections, expiries, repetitions and crashes: the ledger stays right."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from billing_meter.domain.movements import Correction, Hold, Promise, Receipt, Reversal, wallet_of
-from billing_meter.handlers import promises, receipts
+from billing_meter.domain.movements import Correction, Hold, OfflineReserve, Receipt, ReceiptKind, Reversal, wallet_of
+from billing_meter.handlers import offline_reserves, receipts
 from billing_meter.handlers.holds import HoldMissing
 from billing_meter.worker.sweep import sweep
 from closet_chassis.postgres import close_pool, create_pool
@@ -28,11 +28,11 @@ few = st.integers(1, 12)
 
 @dataclass
 class Model:
-    """What the books should say of one wallet, in the simplest words."""
+    """What the ledger should say of one wallet, in the simplest words."""
 
     paid: int = 0
     given: int = 0
-    promised: int = 0
+    reserved: int = 0
     states: dict[int, str] = field(default_factory=dict)
     taken: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Job -> what it holds, or was charged: of what was paid, of what was given."""
@@ -41,7 +41,7 @@ class Model:
 
     @property
     def held(self) -> int:
-        return self.promised + sum(sum(self.taken[job]) for job, state in self.states.items() if state == "held")
+        return self.reserved + sum(sum(self.taken[job]) for job, state in self.states.items() if state == "held")
 
     @property
     def balance(self) -> int:
@@ -59,10 +59,10 @@ class Model:
 
     def draw(self, job: int) -> None:
         if job not in self.states:
-            covered = self.promised >= PRICE
+            covered = self.reserved >= PRICE
             self.states[job] = "held" if covered else "denied"
             self.taken[job] = PRICE, 0
-            self.promised -= PRICE if covered else 0
+            self.reserved -= PRICE if covered else 0
 
     def complete(self, job: int, credits: int) -> None:
         if self.states[job] == "held":
@@ -92,10 +92,10 @@ class Model:
         return True
 
 
-class Books(RuleBasedStateMachine):
+class LedgerMachine(RuleBasedStateMachine):
     """Drives the handlers and the model with the same random decisions."""
 
-    counter: Any
+    ledger: Any
     runner: asyncio.Runner
     make_job: Callable[..., Any]
 
@@ -106,7 +106,7 @@ class Books(RuleBasedStateMachine):
         self.model = Model()
         self.jobs = [self.make_job(tenant=self.tenant) for _ in range(6)]
         self.taken: list[Any] = []
-        self.promise: str | None = None
+        self.reserve: str | None = None
         self.running = 0
         """Credits of promotions that have not expired: what is left beyond them goes with the next sweep."""
 
@@ -124,14 +124,14 @@ class Books(RuleBasedStateMachine):
         return outcome
 
     async def _once(self, verb: Any, *args: Any) -> str:
-        async with transaction(self.counter.pool, self.counter) as tx:
+        async with transaction(self.ledger.pool, self.ledger) as tx:
             return str((await verb(tx, *args)).outcome)
 
-    def take(self, event: Any) -> None:
-        self.run(self.counter.take(event, event))
+    def handle(self, event: Any) -> None:
+        self.run(self.ledger.handle(event, event))
         self.taken.append(event)
 
-    @rule(credits=few, kind=st.sampled_from(["grant", "topup", "subscription"]))
+    @rule(credits=few, kind=st.sampled_from([ReceiptKind.GRANT, ReceiptKind.TOPUP, ReceiptKind.SUBSCRIPTION]))
     def receive(self, credits: int, kind: Any) -> None:
         receipt = Receipt(kind, new_id("receipt"), self.tenant, self.wallet, credits, "a test")
         assert self.do(receipts.receive_credits, receipt) == "granted"
@@ -139,26 +139,26 @@ class Books(RuleBasedStateMachine):
 
     @rule(credits=few)
     def promote(self, credits: int) -> None:
-        receipt = Receipt("promotion", new_id("r"), self.tenant, self.wallet, credits, "a test", None, LATER)
+        receipt = Receipt(ReceiptKind.PROMOTION, new_id("r"), self.tenant, self.wallet, credits, "a test", None, LATER)
         assert self.do(receipts.receive_credits, receipt) == "granted"
         self.model.given += credits
         self.running += credits
 
     @rule(job=jobs)
     def accept(self, job: int) -> None:
-        self.take(self.jobs[job].accepted())
+        self.handle(self.jobs[job].accepted())
         self.model.accept(job)
 
     @rule(job=jobs, credits=st.integers(0, PRICE))
     def complete(self, job: int, credits: int) -> None:
         if job in self.model.states:
             event = self.jobs[job].completed(credits)
-            self.take(event)
+            self.handle(event)
             self.model.complete(job, credits)
 
     @rule(job=jobs)
     def end(self, job: int) -> None:
-        self.take(self.jobs[job].ended())
+        self.handle(self.jobs[job].ended())
         self.model.end(job)
 
     @rule(job=jobs)
@@ -166,7 +166,7 @@ class Books(RuleBasedStateMachine):
         """The last of a batch fails, so none of it has happened."""
         stranger = self.make_job(tenant=self.tenant).completed()
         try:
-            self.run(self.counter.take(self.jobs[job].accepted(), self.jobs[job].ended(), stranger))
+            self.run(self.ledger.handle(self.jobs[job].accepted(), self.jobs[job].ended(), stranger))
         except HoldMissing:
             return
         raise AssertionError("a completion without a hold was taken")
@@ -191,26 +191,26 @@ class Books(RuleBasedStateMachine):
         assert self.do(receipts.reverse_credits, reversal) == "reversed"
         self.model.paid -= min(self.model.paid, credits)
 
-    @precondition(lambda self: self.promise is None)
+    @precondition(lambda self: self.reserve is None)
     @rule(credits=few)
-    def open_promise(self, credits: int) -> None:
-        promise = Promise(new_id("pro"), self.tenant, self.wallet, credits, LATER)
-        if self.do(promises.promise_credits, promise) == "promised":
-            self.promise = promise.promise_id
-            self.model.paid, self.model.promised = self.model.paid - credits, credits
+    def open_reserve(self, credits: int) -> None:
+        reserve = OfflineReserve(new_id("pro"), self.tenant, self.wallet, credits, LATER)
+        if self.do(offline_reserves.reserve_credits, reserve) == "promised":
+            self.reserve = reserve.reserve_id
+            self.model.paid, self.model.reserved = self.model.paid - credits, credits
 
-    @precondition(lambda self: self.promise is not None)
+    @precondition(lambda self: self.reserve is not None)
     @rule(job=jobs)
     def draw(self, job: int) -> None:
-        hold = Hold(self.jobs[job].job_id, self.tenant, str(self.promise), PRICE, LATER)
-        self.run(self._once(promises.hold_promised, hold))
+        hold = Hold(self.jobs[job].job_id, self.tenant, str(self.reserve), PRICE, LATER)
+        self.run(self._once(offline_reserves.draw_down, hold))
         self.model.draw(job)
 
-    @precondition(lambda self: self.promise is not None)
+    @precondition(lambda self: self.reserve is not None)
     @rule()
     def settle(self) -> None:
-        assert self.do(promises.settle_promise, self.promise, self.tenant, "synced") == "settled"
-        self.model.paid, self.model.promised, self.promise = self.model.paid + self.model.promised, 0, None
+        assert self.do(offline_reserves.settle_reserve, self.reserve, self.tenant, "synced") == "settled"
+        self.model.paid, self.model.reserved, self.reserve = self.model.paid + self.model.reserved, 0, None
 
     @rule()
     def expire_holds(self) -> None:
@@ -226,35 +226,36 @@ class Books(RuleBasedStateMachine):
         self.model.given = self.running = 0
 
     def _sweep(self, due: str) -> None:
-        self.run(self.counter.owner.execute(due, self.tenant))
-        self.run(sweep(partial(transaction, self.counter.pool, self.counter)))
+        self.run(self.ledger.owner.execute(due, self.tenant))
+        self.run(sweep(partial(transaction, self.ledger.pool, self.ledger)))
 
     @invariant()
-    def the_books_say_what_the_model_says(self) -> None:
-        assert self.run(self.counter.stands(self.tenant)) == (self.model.balance, self.model.held)
+    def the_ledger_says_what_the_model_says(self) -> None:
+        assert self.run(self.ledger.read_balance(self.tenant)) == (self.model.balance, self.model.held)
 
     def teardown(self) -> None:
         """Everything said again changes nothing, also as new events with the same causes."""
-        before = self.run(self.counter.stands(self.tenant))
+        before = self.run(self.ledger.read_balance(self.tenant))
         if self.taken:
-            self.run(self.counter.take(*self.taken))
-        assert self.run(self.counter.stands(self.tenant)) == before, "replay changed something"
+            self.run(self.ledger.handle(*self.taken))
+        assert self.run(self.ledger.read_balance(self.tenant)) == before, "replay changed something"
         lost = "SELECT coalesce(sum(credits), 0) FROM losses WHERE tenant_id = $1"
-        assert self.run(self.counter.pool.fetchval(lost, self.tenant)) == self.model.lost
-        versions = [one.version for one in self.counter.balances(self.tenant)]
+        assert self.run(self.ledger.pool.fetchval(lost, self.tenant)) == self.model.lost
+        versions = [one.version for one in self.ledger.balances(self.tenant)]
         assert versions == sorted(set(versions))
-        assert self.run(self.counter.pool.fetchval("SELECT rebuild_balances()")) == 0
+        assert self.run(self.ledger.pool.fetchval("SELECT rebuild_balances()")) == 0
 
 
-def test_the_books_say_what_a_simple_model_says(
-    database_url: str, owner_url: str, new_job: Any, new_counter: Any
+def test_the_ledger_says_what_a_simple_model_says(
+    database_url: str, owner_url: str, new_job: Any, new_ledger: Any
 ) -> None:
     with asyncio.Runner() as runner:
         pool, owner = runner.run(create_pool(database_url, 4)), runner.run(create_pool(owner_url, 1))
-        Books.counter, Books.runner, Books.make_job = new_counter(pool, owner), runner, staticmethod(new_job)
+        LedgerMachine.ledger, LedgerMachine.runner = new_ledger(pool, owner), runner
+        LedgerMachine.make_job = staticmethod(new_job)
         try:
             run_state_machine_as_test(
-                Books,
+                LedgerMachine,
                 settings=settings(
                     max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
                 ),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from billing_meter.domain.stripe import (
     USAGE_ACCEPTED_FOR,
-    credits_back,
+    credits_returned,
     dunning_state,
     is_worth_repeating,
     retry_after,
@@ -50,4 +50,4 @@ def test_usage_is_told_again_while_stripe_takes_it_and_may_count_it() -> None:
 
 @pytest.mark.parametrize(("back", "credits"), [(0, 0), (1, 0), (19, 1), (1000, 100), (1005, 100), (9999, 100)])
 def test_as_many_credits_go_as_money_went_and_no_more_than_there_were(back: int, credits: int) -> None:
-    assert credits_back(100, 1000, back) == credits
+    assert credits_returned(100, 1000, back) == credits

@@ -1,4 +1,4 @@
-"""Stripe's API: every call is made once; whether to repeat it is for the caller to say."""
+"""Stripe's API. Every call is made once: the caller decides whether to repeat it."""
 
 from collections.abc import Awaitable
 from datetime import UTC, date, datetime, timedelta
@@ -9,14 +9,15 @@ import stripe
 from stripe import AIOHTTPClient, StripeClient
 
 from billing_meter.domain.stripe import Subscription, is_refunded, is_withdrawn
-from billing_meter.ports import (
+from billing_meter.domain.stripe_objects import (
     Checkout,
     Invoice,
-    MoneyBack,
     Payment,
+    PaymentState,
     Purchase,
-    Refused,
-    Unavailable,
+    RefundedCharge,
+    StripeRefused,
+    StripeUnavailable,
     Usage,
     UsageError,
     UsageErrors,
@@ -30,11 +31,13 @@ _PAGE = 100  # the most there can be in one
 _CONFLICT = 409  # the first call with this key is still under way
 _SERVER_ERROR = 500
 
+_PAYMENT_STATES = {"succeeded": PaymentState.SUCCEEDED, "processing": PaymentState.PROCESSING}
+
 T = TypeVar("T")
 
 
 class Stripe:
-    """The calls that we make. Each may raise `Refused` or `Unavailable`.
+    """The calls that we make. Each may raise `StripeRefused` or `StripeUnavailable`.
 
     Args:
         session: where connections come from; its owner closes it.
@@ -55,7 +58,7 @@ class Stripe:
         )
 
     async def create_customer(self, tenant_id: str) -> str:
-        """A customer by its pseudonym: names and addresses are entered at Stripe."""
+        """Create a customer by its pseudonym (names and addresses are entered at Stripe); return its id."""
         made = await _called(
             self._client.v1.customers.create_async(
                 {"description": tenant_id, "metadata": {"tenant": tenant_id}}, {"idempotency_key": f"cus-{tenant_id}"}
@@ -73,23 +76,23 @@ class Stripe:
         return _subscription(made)
 
     async def subscription(self, subscription_id: str) -> Subscription:
-        """As it stands now."""
+        """Return a subscription as it stands now."""
         return _subscription(await _called(self._client.v1.subscriptions.retrieve_async(subscription_id)))
 
     async def invoice(self, invoice_id: str) -> Invoice:
-        """As it stands now."""
+        """Return an invoice as it stands now."""
         found = await _called(self._client.v1.invoices.retrieve_async(invoice_id))
         details = found.parent.subscription_details if found.parent else None
         return Invoice(
             found.id,
             _id(found.customer) or "",
-            found.status or "",
+            found.status == "paid",
             found.billing_reason,
             _id(details.subscription) if details else None,
         )
 
     async def open_checkout(self, purchase: Purchase, return_url: str) -> Checkout:
-        """A page where the top-up can be paid; the card is kept for automatic ones."""
+        """Create a page where the top-up can be paid; the card is kept for automatic ones."""
         made = await _called(
             self._client.v1.checkout.sessions.create_async(
                 {
@@ -118,11 +121,11 @@ class Stripe:
         return _checkout(made)
 
     async def checkout(self, checkout_id: str) -> Checkout:
-        """As it stands now."""
+        """Return a checkout as it stands now."""
         return _checkout(await _called(self._client.v1.checkout.sessions.retrieve_async(checkout_id)))
 
     async def pay_off_session(self, purchase: Purchase, method_id: str) -> Payment:
-        """Charge a top-up to a method that was used before; `Refused` if the card is declined."""
+        """Charge a top-up to a method that was used before; `StripeRefused` if the card is declined."""
         made = await _called(
             self._client.v1.payment_intents.create_async(
                 {
@@ -140,11 +143,11 @@ class Stripe:
         return _payment(made)
 
     async def payment(self, payment_id: str) -> Payment:
-        """As it stands now."""
+        """Return a payment as it stands now."""
         return _payment(await _called(self._client.v1.payment_intents.retrieve_async(payment_id)))
 
     async def refund(self, key: str, payment_id: str, usd_cents: int) -> str:
-        """Give money of a payment back."""
+        """Refund money of a payment; return the refund's id."""
         made = await _called(
             self._client.v1.refunds.create_async(
                 {"payment_intent": payment_id, "amount": usd_cents}, {"idempotency_key": key}
@@ -153,7 +156,7 @@ class Stripe:
         return made.id
 
     async def credit_note(self, key: str, invoice_id: str, usd_cents: int) -> str:
-        """Correct a paid invoice, to the customer's balance at Stripe."""
+        """Correct a paid invoice, to the customer's balance at Stripe; return the note's id."""
         made = await _called(
             self._client.v1.credit_notes.create_async(
                 {"invoice": invoice_id, "amount": usd_cents, "credit_amount": usd_cents}, {"idempotency_key": key}
@@ -161,28 +164,28 @@ class Stripe:
         )
         return made.id
 
-    async def money_back(self, charge_id: str) -> MoneyBack:
-        """How much of a charge is back with its payer: refunds that did not fail, disputes that we have not won."""
+    async def refunded_charge(self, charge_id: str) -> RefundedCharge:
+        """Return a charge with its refunds that did not fail and its disputes that we have not won."""
         charge = await _called(self._client.v1.charges.retrieve_async(charge_id))
         refunds = await _called(self._client.v1.refunds.list_async({"charge": charge_id, "limit": _PAGE}))
         disputes = await _called(self._client.v1.disputes.list_async({"charge": charge_id, "limit": _PAGE}))
         refunded = [one.amount for one in await _all(refunds) if is_refunded(one.status)]
         disputed = [one.amount for one in await _all(disputes) if is_withdrawn(one.status)]
-        return _money_back(charge, sum(refunded) + sum(disputed))
+        return _refunded_charge(charge, sum(refunded) + sum(disputed))
 
-    async def money_back_of_refund(self, refund_id: str) -> MoneyBack | None:
-        """The same of the charge that a refund is of; None for one of no charge."""
+    async def charge_of_refund(self, refund_id: str) -> RefundedCharge | None:
+        """Return the charge of a refund; None for a refund without one."""
         found = await _called(self._client.v1.refunds.retrieve_async(refund_id))
         charge_id = _id(found.charge)
-        return await self.money_back(charge_id) if charge_id else None
+        return await self.refunded_charge(charge_id) if charge_id else None
 
-    async def money_back_of_dispute(self, dispute_id: str) -> MoneyBack:
-        """The same of the charge that a dispute is about."""
+    async def charge_of_dispute(self, dispute_id: str) -> RefundedCharge:
+        """Return the charge of a dispute."""
         found = await _called(self._client.v1.disputes.retrieve_async(dispute_id))
-        return await self.money_back(_id(found.charge) or "")
+        return await self.refunded_charge(_id(found.charge) or "")
 
     async def send_usage(self, key: str, usage: Usage) -> None:
-        """Tell the meter."""
+        """Send usage to the meter."""
         await _called(
             self._client.v1.billing.meter_events.create_async(
                 {
@@ -196,7 +199,7 @@ class Stripe:
         )
 
     async def usage_of(self, customer_id: str, day: date) -> int:
-        """What the meter counted for the customer on that day, in UTC."""
+        """Return what the meter counted for the customer on that day, in UTC."""
         start = datetime(day.year, day.month, day.day, tzinfo=UTC)
         end = start + timedelta(days=1)
         found = await _called(
@@ -213,7 +216,7 @@ class Stripe:
         return sum(int(one.aggregated_value) for one in await _all(found))
 
     async def usage_errors(self, event_id: str) -> UsageErrors:
-        """What a report of errors says; the event itself came without it."""
+        """Return what a report of errors says; the event itself comes without it."""
         event: Any = await _called(self._client.v2.core.events.retrieve_async(event_id))
         return UsageErrors(
             [
@@ -228,12 +231,12 @@ async def _called(call: Awaitable[T]) -> T:
     try:
         return await call
     except (stripe.APIConnectionError, stripe.RateLimitError, aiohttp.ClientError, TimeoutError) as error:
-        raise Unavailable(type(error).__name__) from error
+        raise StripeUnavailable(type(error).__name__) from error
     except stripe.StripeError as error:
         status = error.http_status or _SERVER_ERROR
         if status >= _SERVER_ERROR or status == _CONFLICT:
-            raise Unavailable(f"HTTP {status}") from error
-        raise Refused(error.code or type(error).__name__, error.user_message or f"HTTP {status}") from error
+            raise StripeUnavailable(f"HTTP {status}") from error
+        raise StripeRefused(error.code or type(error).__name__, error.user_message or f"HTTP {status}") from error
 
 
 def _id(reference: Any) -> str | None:  # noqa: ANN401 an id, or the object itself where it was expanded
@@ -251,11 +254,12 @@ def _checkout(found: stripe.checkout.Session) -> Checkout:
 
 
 def _payment(found: stripe.PaymentIntent) -> Payment:
-    return Payment(found.id, found.status, _id(found.payment_method))
+    state = _PAYMENT_STATES.get(found.status, PaymentState.INCOMPLETE)
+    return Payment(found.id, state, found.status, _id(found.payment_method))
 
 
 async def _all(first: Any) -> list[Any]:  # noqa: ANN401 a list of any kind of object
-    """Every page, one after the other."""
+    """Return the objects of every page."""
     found: list[Any] = []
     page = first
     while True:
@@ -265,7 +269,7 @@ async def _all(first: Any) -> list[Any]:  # noqa: ANN401 a list of any kind of o
         page = await _called(page.next_page_async())
 
 
-def _money_back(charge: stripe.Charge, back: int) -> MoneyBack:
+def _refunded_charge(charge: stripe.Charge, returned: int) -> RefundedCharge:
     # A charge has the metadata of its payment.
     topup_id = charge.to_dict().get("metadata", {}).get("topup")
-    return MoneyBack(charge.id, _id(charge.payment_intent), topup_id, charge.amount, back)
+    return RefundedCharge(charge.id, _id(charge.payment_intent), topup_id, charge.amount, returned)

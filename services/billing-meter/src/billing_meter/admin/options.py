@@ -27,12 +27,12 @@ class Option:
 
 
 def wallet(options: Namespace) -> str:
-    """The wallet that is meant: the device's if one is named, else the tenant's."""
+    """Return the wallet that is meant: the device's if one is named, else the tenant's."""
     return device_wallet(options.device) if options.device else wallet_of(options.tenant)
 
 
 def moment(text: str) -> datetime:
-    """A time of ISO 8601; without an offset it is UTC."""
+    """Return a time given in ISO 8601; without an offset it is UTC."""
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -44,7 +44,7 @@ def _validated(kind: Any, text: str) -> str:  # noqa: ANN401 one of the annotate
 def _positive(text: str) -> int:
     number = int(text)
     if number <= 0:
-        raise ValueError("one credit or more")
+        raise ValueError("at least 1")
     return number
 
 
@@ -60,13 +60,16 @@ def _of(parse: Callable[[str], object], words: str, *, required: bool = True) ->
     return {"required": required, "type": parse, "help": words}
 
 
-TENANT = Option("--tenant", _of(partial(_validated, TenantId), "whose it is"))
-DEVICE = Option("--device", _of(partial(_validated, DeviceId), "its own wallet, not the tenant's", required=False))
-CREDITS = Option("--credits", _of(_positive, "how many"))
-CHANGE = Option("--credits", _of(int, "how many, up or down"))
-RECEIPT = Option("--receipt", _of(str, "its number: the same receipt is never booked twice"))
+TENANT = Option("--tenant", _of(partial(_validated, TenantId), "the tenant"))
+DEVICE = Option(
+    "--device",
+    _of(partial(_validated, DeviceId), "the device whose own wallet it is, instead of the tenant's", required=False),
+)
+CREDITS = Option("--credits", _of(_positive, "how many credits"))
+CHANGE = Option("--credits", _of(int, "how many credits, up or down"))
+RECEIPT = Option("--receipt", _of(str, "the number of the receipt: one receipt is booked once"))
 JOB = Option("--job", _of(partial(_validated, JobId), "the job"))
-PROMISE = Option("--promise", _of(str, "the promise's id"))
+RESERVE = Option("--reserve", _of(str, "the reserve's id"))
 UNTIL = Option("--until", _of(moment, "until when, such as 2026-12-31"))
 FROM = Option("--from", _of(moment, "from when", required=True) | {"dest": "since"})
 REASON = Option("--reason", {"help": "why, in words"})
@@ -75,9 +78,9 @@ ACTOR = Option("--actor", {"default": "operator", "help": "who does it"})
 PLAN = Option("--price", _of(str, "the price at Stripe that the plan is sold by"))
 TOPUP = Option("--topup", _of(str, "the top-up's id"))
 INVOICE = Option("--invoice", _of(str, "the invoice's id at Stripe"))
-CENTS = Option("--usd-cents", _of(_positive, "how much money"))
-BELOW = Option("--below", _of(_positive, "when less than so many are available"))
-WORK = Option("--work", _of(str, "its id, as `stuck` tells"))
-ON = Option("--off", {"action": "store_false", "dest": "on", "help": "no more"})
-LOW_AT = Option("--at", _of(_thresholds, "falling below each of these is told, such as 100,20"))
+CENTS = Option("--usd-cents", _of(_positive, "how much money, in US cents"))
+BELOW = Option("--below", _of(_positive, "buy when fewer credits are available"))
+WORK = Option("--work", _of(str, "the work item's id, as `failed` shows it"))
+ON = Option("--off", {"action": "store_false", "dest": "on", "help": "stop"})
+LOW_AT = Option("--at", _of(_thresholds, "thresholds, such as 100,20"))
 BOOK = Option("book", {"type": _book, "metavar": "FILE", "help": "a price book as JSON"})

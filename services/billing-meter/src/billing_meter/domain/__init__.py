@@ -1,1 +1,1 @@
-"""The rules about money. Pure."""
+"""The rules about money that need no database; those of the ledger are in `migrations/functions`."""

@@ -1,15 +1,27 @@
-"""What moves credits, and what becomes of it."""
+"""Movements of credits: what is asked for, and the wallet afterwards."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from enum import StrEnum
+from typing import Generic, NamedTuple, TypeVar
+
+Outcome_co = TypeVar("Outcome_co", bound=StrEnum, covariant=True)
+
+
+class ReceiptKind(StrEnum):
+    """What credits that come in are booked as."""
+
+    GRANT = "grant"
+    TOPUP = "topup"
+    SUBSCRIPTION = "subscription"
+    PROMOTION = "promotion"
 
 
 class Receipt(NamedTuple):
     """Credits that come in, once per cause; `expires_at` is for a promotion, and only for that."""
 
-    kind: Literal["grant", "topup", "subscription", "promotion"]
+    kind: ReceiptKind
     cause: str
     tenant_id: str
     wallet: str
@@ -41,7 +53,7 @@ class Reversal(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """A job's price, to be set aside: `source` is a wallet, or the promise that it is drawn from."""
+    """A job's price, to be set aside; `source` is a wallet, or the id of the reserve that it is drawn from."""
 
     job_id: str
     tenant_id: str
@@ -51,10 +63,10 @@ class Hold(NamedTuple):
     traceparent: str | None = None
 
 
-class Promise(NamedTuple):
-    """What a device may promise while it is offline."""
+class OfflineReserve(NamedTuple):
+    """Credits that a device may spend while it is offline."""
 
-    promise_id: str
+    reserve_id: str
     tenant_id: str
     wallet: str
     credits: int
@@ -62,44 +74,49 @@ class Promise(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
-    """What became of a movement (`outcome`, `credits`), and the wallet after it."""
+class Movement(Generic[Outcome_co]):
+    """What became of a movement (`outcome`, `credits`), and the wallet after it.
 
-    outcome: str
+    Args:
+        thresholds: below each of these the balance counts as low.
+        notified_threshold: the lowest of them that was published since credits last came in.
+    """
+
+    outcome: Outcome_co
     credits: int
     balance: int
     held: int
     version: int
-    told_low: int | None
-    low_at: Sequence[int]
     wallet: str
+    thresholds: Sequence[int]
+    notified_threshold: int | None
 
     @property
     def available(self) -> int:
-        """What may be spent."""
+        """Return the credits that may be spent."""
         return self.balance - self.held
 
 
 def wallet_of(tenant_id: str) -> str:
-    """The wallet that a tenant's jobs are paid from."""
+    """Return the wallet that a tenant's jobs are paid from."""
     return f"tenant:{tenant_id}"
 
 
 def device_wallet(device_id: str) -> str:
-    """A device's own prepaid wallet."""
+    """Return a device's own prepaid wallet."""
     return f"device:{device_id}"
 
 
 def hold_expiry(now: datetime, deadline: datetime, ttl: timedelta) -> datetime:
-    """When an unsettled hold is given back: the job has ended by its deadline, and news of it may be late by `ttl`."""
+    """Return when an unsettled hold is given back: the job ends by its deadline, its event may be late by `ttl`."""
     return max(now, deadline) + ttl
 
 
 def threshold_above(thresholds: Iterable[int], available: int) -> int | None:
-    """The lowest threshold that `available` is below; None if it is below none."""
+    """Return the lowest threshold that `available` is below; None if it is below none."""
     return min((one for one in thresholds if available < one), default=None)
 
 
-def is_news(threshold: int | None, told: int | None) -> bool:
-    """Whether that threshold is to be told of, after `told` was."""
-    return threshold is not None and (told is None or threshold < told)
+def is_notification_due(threshold: int | None, notified: int | None) -> bool:
+    """Return True if a low balance is to be published at `threshold`, given the one that was `notified` before."""
+    return threshold is not None and (notified is None or threshold < notified)

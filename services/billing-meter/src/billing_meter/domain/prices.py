@@ -1,4 +1,4 @@
-"""What a job may cost, and what a person is told of it."""
+"""What a job may cost, why it is denied, and a quote in words."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ class Denial:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptQuote:
+class StoredQuote:
     """A quote that was given: to whom, for what, and until when its price holds."""
 
     tenant_id: str
@@ -27,7 +27,7 @@ class KeptQuote:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PricedJob:
     """A job, as far as its price depends on it. `price` is what its owner agreed to."""
 
     job_id: str
@@ -38,7 +38,7 @@ class Asked:
 
     @property
     def asked_at(self) -> datetime:
-        """When it was asked for: its id is made then, and is ordered by time (RFC 9562)."""
+        """Return when it was asked for: its id is made then, and is ordered by time (RFC 9562)."""
         milliseconds = UUID(hex=self.job_id.removeprefix("job_")).int >> 80
         return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)
 
@@ -48,31 +48,31 @@ QUOTE_INVALID = Denial("quote_invalid", "This estimate does not hold for that an
 PAYMENT_OVERDUE = Denial("payment_overdue", "A payment is overdue. Please settle it to go on.")
 
 
-def insufficient(required: int, available: int) -> Denial:
-    """The account does not cover the price."""
+def insufficient_credits(required: int, available: int) -> Denial:
+    """Return the denial of a price that the account does not cover."""
     return Denial("insufficient_credits", f"This costs {required} credits, and {available} are available.")
 
 
-def refused_by_book(book: PriceBook | None, asked: Asked) -> Denial | None:
-    """Why the agreed price is not what the book it names says of the item; None if it is."""
+def denial_by_book(book: PriceBook | None, job: PricedJob) -> Denial | None:
+    """Return why the agreed price is not what the book it names says of the item; None if it is."""
     try:
-        agreed = book is not None and price(book.of(asked.tenant_id), asked.item) == asked.price
+        agreed = book is not None and price(book.of(job.tenant_id), job.item) == job.price
     except Unpriceable:
         agreed = False
     return None if agreed else PRICE_CHANGED
 
 
-def refused_by_quote(quote: KeptQuote | None, asked: Asked) -> Denial | None:
-    """Why the quote does not make the agreed price; None if it does, whatever the book says by now."""
-    if quote is None or (quote.tenant_id, quote.user_id, quote.item) != (asked.tenant_id, asked.user_id, asked.item):
+def denial_by_quote(quote: StoredQuote | None, job: PricedJob) -> Denial | None:
+    """Return why the quote does not make the agreed price; None if it does, whatever the book says by now."""
+    if quote is None or (quote.tenant_id, quote.user_id, quote.item) != (job.tenant_id, job.user_id, job.item):
         return QUOTE_INVALID
-    if asked.asked_at >= quote.expires_at:
+    if job.asked_at >= quote.expires_at:
         return QUOTE_INVALID
-    return None if quote.price == asked.price else PRICE_CHANGED
+    return None if quote.price == job.price else PRICE_CHANGED
 
 
 def describe(item: Chargeable, quoted: Price) -> str:
-    """A quote in words."""
+    """Return a quote in words."""
     count = f"{item.units} x " if item.units > 1 else ""
     tier = f" ({item.variant}, {item.quantity})" if item.quantity else ""
     return (

@@ -1,1 +1,1 @@
-"""What each event, request and decision does to the books."""
+"""What each event, request and decision does to the ledger."""

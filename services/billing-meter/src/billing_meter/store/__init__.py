@@ -1,1 +1,1 @@
-"""The books in the database."""
+"""The ledger and everything else in the database."""

@@ -1,4 +1,4 @@
-"""Reading accounts: what stands, and what happened."""
+"""Accounts: their balances and their entries."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,44 +7,44 @@ from closet_contracts.rpc import LedgerLine, LedgerPage
 from closet_messaging.unit import Connection
 
 
-async def all_available(conn: Connection) -> dict[str, int]:
-    """What every tenant may spend."""
+async def available_by_tenant(conn: Connection) -> dict[str, int]:
+    """Return the credits that every tenant may spend."""
     rows = await conn.fetch(
         "SELECT tenant_id, balance - held AS available FROM balances WHERE account_id = 'tenant:' || tenant_id"
     )
     return {row["tenant_id"]: row["available"] for row in rows}
 
 
-async def balance(conn: Connection, wallet: str) -> tuple[int, int]:
-    """A wallet's balance and what is held of it; nothing for one not seen yet."""
+async def read_balance(conn: Connection, wallet: str) -> tuple[int, int]:
+    """Return a wallet's balance and what is held of it; 0, 0 for one that has not opened."""
     row = await conn.fetchrow("SELECT balance, held FROM balances WHERE account_id = $1", wallet)
     return (row["balance"], row["held"]) if row else (0, 0)
 
 
 async def rebuild(conn: Connection) -> int:
-    """Make the projections anew from the entries; how many were wrong."""
+    """Rebuild the balances from the entries; return how many were wrong."""
     wrong: int = await conn.fetchval("SELECT rebuild_balances()")
     return wrong
 
 
 async def read_ledger(conn: Connection, account_id: str, limit: int) -> LedgerPage | None:
-    """An account's newest transactions first; None if there is no such account. Wants one snapshot for all it reads.
+    """Return an account's newest transactions first; None if there is no such account. Needs one snapshot.
 
     A wallet is read with all of its accounts: a hold changes what is held, a capture the balance.
     """
     parts = [row["account_id"] for row in await conn.fetch(_PARTS, account_id)]
     if not parts:
         return None
-    stands, held = await balance(conn, account_id) if len(parts) > 1 else (await conn.fetchval(_SUM, account_id), 0)
+    total, held = await read_balance(conn, account_id) if len(parts) > 1 else (await conn.fetchval(_SUM, account_id), 0)
     rows = await conn.fetch(_LINES, parts, limit)
-    lines = tuple(_lines(rows, stands))
-    return LedgerPage(account_id=account_id, balance=stands, held=held, available=stands - held, lines=lines)
+    lines = tuple(_lines(rows, total))
+    return LedgerPage(account_id=account_id, balance=total, held=held, available=total - held, lines=lines)
 
 
-def _lines(rows: Iterable[asyncpg.Record], stands: int) -> Iterator[LedgerLine]:
+def _lines(rows: Iterable[asyncpg.Record], balance_after: int) -> Iterator[LedgerLine]:
     for row in rows:
-        yield LedgerLine(**row, balance_after=stands)
-        stands -= row["amount"]
+        yield LedgerLine(**row, balance_after=balance_after)
+        balance_after -= row["amount"]
 
 
 _PARTS = "SELECT account_id FROM accounts WHERE account_id = $1 OR wallet = $1"

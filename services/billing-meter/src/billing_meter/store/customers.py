@@ -1,4 +1,4 @@
-"""Our customers at Stripe."""
+"""Tenants that are customers at Stripe."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,34 +26,26 @@ class Customer:
 
 
 @dataclass(frozen=True, slots=True)
-class Thirsty:
-    """A wallet that has less than its tenant wants it to have, and what to buy."""
+class TopupCandidate:
+    """A wallet that has less than its tenant wants it to have, and how many credits to buy."""
 
     tenant_id: str
     wallet: str
     credits: int
 
 
-async def of_tenant(conn: Connection, tenant_id: str) -> Customer | None:
-    """The tenant at Stripe; None if it has nothing to do with it."""
+async def find_by_tenant(conn: Connection, tenant_id: str) -> Customer | None:
+    """Return the tenant at Stripe; None if it has nothing to do with it."""
     return await _one(conn, f"{_SELECT} WHERE tenant_id = $1", tenant_id)
 
 
-async def of_customer(conn: Connection, customer_id: str) -> Customer | None:
-    """The tenant that is that customer."""
+async def find_by_customer(conn: Connection, customer_id: str) -> Customer | None:
+    """Return the tenant with that id of Stripe's; None if there is none."""
     return await _one(conn, f"{_SELECT} WHERE customer_id = $1", customer_id)
 
 
-async def metered(conn: Connection) -> Sequence[Customer]:
-    """Those whose usage is told to Stripe's meter."""
-    return [
-        Customer(**row)
-        for row in await conn.fetch(f"{_SELECT} WHERE metered_since IS NOT NULL AND customer_id IS NOT NULL")
-    ]
-
-
 async def put_customer(conn: Connection, tenant_id: str, customer_id: str) -> None:
-    """The tenant is that customer."""
+    """Store the id that Stripe knows the tenant by."""
     await conn.execute(
         """INSERT INTO customers (tenant_id, customer_id) VALUES ($1, $2)
         ON CONFLICT (tenant_id) DO UPDATE SET customer_id = excluded.customer_id""",
@@ -63,7 +55,7 @@ async def put_customer(conn: Connection, tenant_id: str, customer_id: str) -> No
 
 
 async def set_metered(conn: Connection, tenant_id: str, *, on: bool) -> None:
-    """Tell Stripe's meter of the tenant's captures from now on, or no more."""
+    """Send the tenant's usage to Stripe's meter from now on, or no more."""
     await conn.execute(
         """
         INSERT INTO customers (tenant_id, metered_since) VALUES ($1, CASE WHEN $2 THEN now() END)
@@ -89,12 +81,12 @@ async def set_automatic_topup(conn: Connection, tenant_id: str, below: int | Non
 
 
 async def put_method(conn: Connection, tenant_id: str, method_id: str) -> None:
-    """Automatic top-ups are paid with that method from now on."""
+    """Pay automatic top-ups with that method from now on."""
     await conn.execute("UPDATE customers SET payment_method_id = $2 WHERE tenant_id = $1", tenant_id, method_id)
 
 
 async def put_subscription(conn: Connection, found: Subscription, grace: timedelta) -> None:
-    """The tenant's subscription as it stands now, and what follows for its holds. An old one's end changes nothing."""
+    """Store the subscription as it stands now, and what follows for holds. An earlier one's end changes nothing."""
     customer = await _one(conn, f"{_SELECT} WHERE customer_id = $1 FOR UPDATE", found.customer_id)
     if customer is None or (found.status in _ENDED and customer.subscription_id not in {None, found.subscription_id}):
         return
@@ -118,15 +110,15 @@ async def put_subscription(conn: Connection, found: Subscription, grace: timedel
 
 
 async def suspension(conn: Connection, tenant_id: str) -> datetime | None:
-    """From when nothing new is held for the tenant; None if it is not overdue."""
+    """Return from when nothing new is held for the tenant; None if it is not overdue."""
     since: datetime | None = await conn.fetchval(
         "SELECT suspended_from FROM balances WHERE account_id = 'tenant:' || $1", tenant_id
     )
     return since
 
 
-async def thirsty(conn: Connection, limit: int) -> Sequence[Thirsty]:
-    """Those who want a top-up and have a way to pay for it. After a failed one they wait for a day."""
+async def wallets_below_threshold(conn: Connection, limit: int) -> Sequence[TopupCandidate]:
+    """Return the wallets to top up whose tenants have a way to pay. After a failed top-up they wait for a day."""
     rows = await conn.fetch(
         """
         SELECT c.tenant_id, b.account_id AS wallet, c.topup_credits AS credits
@@ -138,7 +130,7 @@ async def thirsty(conn: Connection, limit: int) -> Sequence[Thirsty]:
         """,
         limit,
     )
-    return [Thirsty(**row) for row in rows]
+    return [TopupCandidate(**row) for row in rows]
 
 
 async def _one(conn: Connection, sql: str, key: str) -> Customer | None:

@@ -1,11 +1,30 @@
-"""Movements of credits: each is one call of one function of migrations/0005, 0006 and 0010."""
+"""Movements of credits: each is one call of one function of `migrations/functions`, which says what it books."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
 
+from closet_chassis.postgres import affected
 from closet_messaging.unit import Connection
 
-from billing_meter.domain.movements import Correction, Hold, Movement, Promise, Receipt, Reversal
+from billing_meter.domain.movements import Correction, Hold, Movement, OfflineReserve, Receipt, Reversal
+from billing_meter.domain.outcomes import (
+    AdjustmentOutcome,
+    CaptureOutcome,
+    DrawOutcome,
+    ExpiryOutcome,
+    HoldOutcome,
+    ReceiptOutcome,
+    RefundOutcome,
+    ReinstatementOutcome,
+    ReleaseOutcome,
+    ReserveOutcome,
+    ReversalOutcome,
+    SettlementOutcome,
+)
+
+OutcomeT = TypeVar("OutcomeT", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,81 +36,90 @@ class JobRef:
     traceparent: str | None
 
 
-async def receive(conn: Connection, receipt: Receipt) -> Movement:
-    """`granted`, `known` (booked before) or `refused` (the receipt was booked for something else)."""
-    return await _movement(conn, "SELECT * FROM receive_credits($1, $2, $3, $4, $5, $6, $7, $8)", *receipt)
+async def receive(conn: Connection, receipt: Receipt) -> Movement[ReceiptOutcome]:
+    """Book credits that come in."""
+    return await _call(conn, ReceiptOutcome, "receive_credits($1, $2, $3, $4, $5, $6, $7, $8)", *receipt)
 
 
-async def hold(conn: Connection, hold: Hold) -> Movement:
-    """`held`, `denied` (not enough available), `suspended` (nothing is held for it) or `known` (decided before)."""
-    return await _movement(conn, "SELECT * FROM hold_credits($1, $2, $3, $4, $5, $6)", *hold)
+async def hold(conn: Connection, hold: Hold) -> Movement[HoldOutcome]:
+    """Set a job's price aside in a wallet."""
+    return await _call(conn, HoldOutcome, "hold_credits($1, $2, $3, $4, $5, $6)", *hold)
 
 
-async def capture(conn: Connection, job: JobRef, credits: int) -> Movement:
-    """`captured`, `known`, `lost` (nothing is held any more; noted once) or `missing` (no hold was ever asked for)."""
-    sql = "SELECT * FROM capture_credits($1, $2, $3, $4)"
-    return await _movement(conn, sql, job.job_id, job.tenant_id, credits, job.traceparent)
+async def capture(conn: Connection, job: JobRef, credits: int) -> Movement[CaptureOutcome]:
+    """Charge a job to its hold, at most what is held; give the rest back."""
+    function = "capture_credits($1, $2, $3, $4)"
+    return await _call(conn, CaptureOutcome, function, job.job_id, job.tenant_id, credits, job.traceparent)
 
 
-async def release(conn: Connection, job: JobRef, reason: str) -> Movement:
-    """`released`, `known`, or `barred` (there was no hold yet, and there will be none)."""
-    sql = "SELECT * FROM release_credits($1, $2, $3, $4)"
-    return await _movement(conn, sql, job.job_id, job.tenant_id, reason, job.traceparent)
+async def release(conn: Connection, job: JobRef, reason: str) -> Movement[ReleaseOutcome]:
+    """Give a hold back, or see to it that there will be none."""
+    function = "release_credits($1, $2, $3, $4)"
+    return await _call(conn, ReleaseOutcome, function, job.job_id, job.tenant_id, reason, job.traceparent)
 
 
-async def refund(conn: Connection, correction: Correction) -> Movement:
-    """`refunded`, `known` (that number was booked before) or `refused` (no such job, or its charge was smaller)."""
-    return await _movement(conn, "SELECT * FROM refund_credits($1, $2, $3, $4, $5, $6)", *correction)
+async def refund(conn: Connection, correction: Correction) -> Movement[RefundOutcome]:
+    """Return credits of a charged job."""
+    return await _call(conn, RefundOutcome, "refund_credits($1, $2, $3, $4, $5, $6)", *correction)
 
 
-async def adjust(conn: Connection, correction: Correction) -> Movement:
-    """`adjusted`, `known` or `refused` (that much is not available)."""
-    return await _movement(conn, "SELECT * FROM adjust_credits($1, $2, $3, $4, $5, $6)", *correction)
+async def adjust(conn: Connection, correction: Correction) -> Movement[AdjustmentOutcome]:
+    """Put a balance right, up or down."""
+    return await _call(conn, AdjustmentOutcome, "adjust_credits($1, $2, $3, $4, $5, $6)", *correction)
 
 
-async def reverse(conn: Connection, reversal: Reversal) -> Movement:
-    """`reversed` (`credits`: as many as were still there) or `known`."""
-    return await _movement(conn, "SELECT * FROM reverse_credits($1, $2, $3, $4, $5)", *reversal)
+async def reverse(conn: Connection, reversal: Reversal) -> Movement[ReversalOutcome]:
+    """Take back credits whose money went back; `credits` of the answer are those that were still there."""
+    return await _call(conn, ReversalOutcome, "reverse_credits($1, $2, $3, $4, $5)", *reversal)
 
 
-async def reinstate(conn: Connection, reversal: Reversal) -> Movement:
-    """`reinstated` or `known`."""
-    return await _movement(conn, "SELECT * FROM reinstate_credits($1, $2, $3, $4, $5)", *reversal)
+async def reinstate(conn: Connection, reversal: Reversal) -> Movement[ReinstatementOutcome]:
+    """Return credits that a reversal took."""
+    return await _call(conn, ReinstatementOutcome, "reinstate_credits($1, $2, $3, $4, $5)", *reversal)
 
 
-async def expire(conn: Connection, tenant_id: str, wallet: str) -> Movement:
-    """`expired`, or `known`: no promotion of the wallet has."""
-    return await _movement(conn, "SELECT * FROM expire_promotions($1, $2)", tenant_id, wallet)
+async def expire(conn: Connection, tenant_id: str, wallet: str) -> Movement[ExpiryOutcome]:
+    """Take back what is left of promotions that have expired."""
+    return await _call(conn, ExpiryOutcome, "expire_promotions($1, $2)", tenant_id, wallet)
 
 
-async def promise(conn: Connection, promise: Promise) -> Movement:
-    """`promised`, `denied`, `suspended`, `known`, or `refused` (the id was used for something else)."""
-    return await _movement(conn, "SELECT * FROM promise_credits($1, $2, $3, $4, $5)", *promise)
+async def reserve(conn: Connection, reserve: OfflineReserve) -> Movement[ReserveOutcome]:
+    """Set credits aside for a device's offline work."""
+    return await _call(conn, ReserveOutcome, "promise_credits($1, $2, $3, $4, $5)", *reserve)
 
 
-async def draw(conn: Connection, hold: Hold) -> Movement:
-    """`held`, `denied` (beyond the promise, or it is settled), `known`, or `missing` (no such promise)."""
-    return await _movement(conn, "SELECT * FROM draw_credits($1, $2, $3, $4, $5, $6)", *hold)
+async def draw_down(conn: Connection, hold: Hold) -> Movement[DrawOutcome]:
+    """Hold a job's price out of a reserve, never beyond it."""
+    return await _call(conn, DrawOutcome, "draw_credits($1, $2, $3, $4, $5, $6)", *hold)
 
 
-async def settle(conn: Connection, promise_id: str, tenant_id: str, reason: str) -> Movement:
-    """`settled`, `known` or `missing`."""
-    return await _movement(conn, "SELECT * FROM settle_promise($1, $2, $3)", promise_id, tenant_id, reason)
+async def settle_reserve(conn: Connection, reserve_id: str, tenant_id: str, reason: str) -> Movement[SettlementOutcome]:
+    """End a reserve; what no job has drawn is available again."""
+    return await _call(conn, SettlementOutcome, "settle_promise($1, $2, $3)", reserve_id, tenant_id, reason)
 
 
-async def note_told(conn: Connection, wallet: str, threshold: int | None) -> None:
-    """Remember which threshold was told of. The wallet is locked by the movement before."""
+async def set_notified_threshold(conn: Connection, wallet: str, threshold: int | None) -> None:
+    """Remember at which threshold a low balance was published. The wallet is locked by the movement before."""
     await conn.execute("UPDATE balances SET told_low = $2 WHERE account_id = $1", wallet, threshold)
 
 
-async def set_thresholds(conn: Connection, wallet: str, low_at: Sequence[int]) -> bool:
-    """Falling below each of these is told from now on; False if there is no such wallet."""
-    tag = await conn.execute("UPDATE balances SET low_at = $2, told_low = NULL WHERE account_id = $1", wallet, low_at)
-    return tag == "UPDATE 1"
+async def set_thresholds(conn: Connection, wallet: str, thresholds: Sequence[int]) -> bool:
+    """Publish a low balance below each of these from now on; return False if there is no such wallet."""
+    sql = "UPDATE balances SET low_at = $2, told_low = NULL WHERE account_id = $1"
+    return affected(await conn.execute(sql, wallet, thresholds)) == 1
 
 
-async def _movement(conn: Connection, sql: str, *args: object) -> Movement:
-    row = await conn.fetchrow(sql, *args)
+async def _call(conn: Connection, outcome: type[OutcomeT], function: str, *args: object) -> Movement[OutcomeT]:
+    row = await conn.fetchrow(f"SELECT * FROM {function}", *args)  # noqa: S608 our own functions, by name
     if row is None:
         raise RuntimeError("the ledger's function answered nothing")
-    return Movement(**row)
+    return Movement(
+        outcome=outcome(row["outcome"]),
+        credits=row["credits"],
+        balance=row["balance"],
+        held=row["held"],
+        version=row["version"],
+        wallet=row["wallet"],
+        thresholds=row["low_at"],
+        notified_threshold=row["told_low"],
+    )

@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from closet_chassis.postgres import affected
 from closet_contracts.credit import Chargeable, Price, PriceBook
 from closet_messaging.unit import Connection
 
-from billing_meter.domain.prices import KeptQuote
+from billing_meter.domain.prices import StoredQuote
 
 
 class PriceBooks:
-    """Versions of the prices; one that was read once is remembered, for it never changes."""
+    """Versions of the prices, cached: a version never changes."""
 
     def __init__(self) -> None:
         self._known: dict[str, PriceBook] = {}
 
     async def get(self, conn: Connection, version: str) -> PriceBook | None:
-        """The book of that version; None if there is none."""
+        """Return the book of that version; None if there is none."""
         if version not in self._known:
             row = await conn.fetchrow("SELECT book FROM price_books WHERE version = $1", version)
             if row is None:
@@ -29,7 +30,7 @@ class PriceBooks:
 
 
 async def book_in_force(conn: Connection) -> tuple[PriceBook, datetime]:
-    """The book that is sold by now, and since when.
+    """Return the book in force, and since when.
 
     Raises:
         LookupError: every book's time is still to come.
@@ -43,8 +44,8 @@ async def book_in_force(conn: Connection) -> tuple[PriceBook, datetime]:
     return PriceBook.model_validate(row["book"]), row["effective_from"]
 
 
-async def books_from_now_on(conn: Connection) -> list[tuple[PriceBook, datetime]]:
-    """The book in force and those whose time is still to come, each with when it begins, in that order."""
+async def current_and_future_books(conn: Connection) -> list[tuple[PriceBook, datetime]]:
+    """Return the book in force and those that are to come, each with when it begins, in that order."""
     rows = await conn.fetch(
         """SELECT book, effective_from FROM price_books WHERE effective_from >= coalesce(
             (SELECT max(effective_from) FROM price_books WHERE effective_from <= now()), now()
@@ -62,24 +63,24 @@ class CreditPrices:
 
     @classmethod
     async def read(cls, conn: Connection) -> Self:
-        """All that ever were, or are to come."""
+        """Read all that ever were, or are to come."""
         rows = await conn.fetch("SELECT book, effective_from FROM price_books ORDER BY effective_from")
         books = [PriceBook.model_validate(row["book"]) for row in rows]
         return cls([row["effective_from"] for row in rows], [book.usd_cents_per_credit for book in books])
 
     def at(self, time: datetime) -> int | None:
-        """US cents a credit at that time; None before the first book."""
+        """Return US cents a credit at that time; None before the first book."""
         place = bisect_right(self.since, time)
         return self.usd_cents[place - 1] if place else None
 
     def value(self, credits: int, time: datetime) -> int | None:
-        """So many credits in US cents, at the price of that time."""
+        """Return so many credits in US cents, at the price of that time; None before the first book."""
         cents = self.at(time)
         return None if cents is None else credits * cents
 
 
-async def keep_quote(conn: Connection, quote_id: str, quote: KeptQuote) -> None:
-    """Remember what was quoted."""
+async def store_quote(conn: Connection, quote_id: str, quote: StoredQuote) -> None:
+    """Store a quote."""
     await conn.execute(
         """
         INSERT INTO quotes (quote_id, tenant_id, user_id, item, credits, usd_cents, book_version, expires_at)
@@ -96,12 +97,12 @@ async def keep_quote(conn: Connection, quote_id: str, quote: KeptQuote) -> None:
     )
 
 
-async def kept_quote(conn: Connection, quote_id: str) -> KeptQuote | None:
-    """The quote of that id; None if there is none, or not any more."""
+async def find_quote(conn: Connection, quote_id: str) -> StoredQuote | None:
+    """Return the quote of that id; None if there is none, or not any more."""
     row = await conn.fetchrow("SELECT * FROM quotes WHERE quote_id = $1", quote_id)
     if row is None:
         return None
-    return KeptQuote(
+    return StoredQuote(
         tenant_id=row["tenant_id"],
         user_id=row["user_id"],
         item=Chargeable.model_validate(row["item"]),
@@ -111,11 +112,11 @@ async def kept_quote(conn: Connection, quote_id: str) -> KeptQuote | None:
 
 
 async def add_book(conn: Connection, book: PriceBook, effective_from: datetime) -> bool:
-    """Keep a new version, sold from then on; False if its name or its time is taken."""
+    """Store a new version, sold from then on; return False if its name or its time is taken."""
     tag = await conn.execute(
         "INSERT INTO price_books (version, effective_from, book) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         book.version,
         effective_from,
         book.model_dump(mode="json"),
     )
-    return tag == "INSERT 0 1"
+    return affected(tag) == 1

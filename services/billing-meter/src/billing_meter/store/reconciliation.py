@@ -1,4 +1,4 @@
-"""What two records say of the same thing, side by side: every row found is a difference."""
+"""Reconciliation: two records of the same thing, compared; every row found is a difference."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from closet_messaging.unit import Connection
 
 
 class Period(NamedTuple):
-    """From when, and until when (what happened later may not have been heard of in full)."""
+    """From when, and until when: of what happened later, not all events have come yet."""
 
     since: datetime
     until: datetime
@@ -18,15 +18,15 @@ class Period(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MeteredCustomer:
-    """What Stripe was told of a customer in a period, in credits."""
+    """A customer that Stripe meters, and the credits that it was sent for a period."""
 
     tenant_id: str
     customer_id: str
-    told: int
+    sent: int
 
 
-async def differences(conn: Connection, period: Period) -> list[Difference]:
-    """Everything in our own database that does not fit."""
+async def find_differences(conn: Connection, period: Period) -> list[Difference]:
+    """Return everything in our own database that does not agree."""
     return [
         Difference(kind=kind, **row)
         for kind, sql in _CHECKS.items()
@@ -34,19 +34,19 @@ async def differences(conn: Connection, period: Period) -> list[Difference]:
     ]
 
 
-async def compared(conn: Connection, period: Period) -> dict[str, int]:
-    """How much there was to compare."""
+async def count_compared(conn: Connection, period: Period) -> dict[str, int]:
+    """Return how much there was to compare."""
     row = await conn.fetchrow(_COMPARED, *period)
     return dict(row) if row else {}
 
 
-async def metered(conn: Connection, period: Period) -> Sequence[MeteredCustomer]:
-    """Every customer that Stripe meters, and what it was told."""
+async def metered_customers(conn: Connection, period: Period) -> Sequence[MeteredCustomer]:
+    """Return every customer that Stripe meters."""
     return [MeteredCustomer(**row) for row in await conn.fetch(_METERED, *period)]
 
 
-async def keep(conn: Connection, found: Reconciliation) -> None:
-    """The last comparison of a day is the one that is kept."""
+async def store(conn: Connection, found: Reconciliation) -> None:
+    """Store the outcome of a day, in place of an earlier one."""
     await conn.execute(
         """
         INSERT INTO reconciliations (day, at, compared, differences) VALUES ($1, $2, $3, $4)
@@ -60,8 +60,8 @@ async def keep(conn: Connection, found: Reconciliation) -> None:
     )
 
 
-async def is_kept(conn: Connection, day: date) -> bool:
-    """Whether that day has been compared."""
+async def is_reconciled(conn: Connection, day: date) -> bool:
+    """Return True if that day has been reconciled."""
     return bool(await conn.fetchval("SELECT EXISTS (SELECT FROM reconciliations WHERE day = $1)", day))
 
 
@@ -74,7 +74,7 @@ _COMPARED = """
         (SELECT count(*) FROM stripe_work WHERE kind = 'usage' AND at >= $1 AND at < $2) AS usages
 """
 _METERED = """
-    SELECT c.tenant_id, c.customer_id, coalesce(sum((w.body ->> 'credits')::bigint), 0)::bigint AS told
+    SELECT c.tenant_id, c.customer_id, coalesce(sum((w.body ->> 'credits')::bigint), 0)::bigint AS sent
     FROM customers c LEFT JOIN stripe_work w
         ON w.kind = 'usage' AND w.tenant_id = c.tenant_id AND w.state = 'done' AND w.at >= $1 AND w.at < $2
     WHERE c.metered_since < $2 AND c.customer_id IS NOT NULL GROUP BY c.tenant_id, c.customer_id
@@ -143,7 +143,7 @@ _CHECKS: Mapping[str, str] = {
         WHERE w.kind = 'usage' AND w.at >= $1 AND w.at < $2
             AND coalesce(h.captured, 0) <> (w.body ->> 'credits')::bigint
     """,
-    "usage_not_told": """
+    "usage_not_sent": """
         SELECT work_id AS id, tenant_id, (body ->> 'credits')::bigint AS expected, 0::bigint AS found FROM stripe_work
         WHERE kind = 'usage' AND state <> 'done' AND at >= $1 AND at < $2
     """,
@@ -156,7 +156,7 @@ _CHECKS: Mapping[str, str] = {
         SELECT work_id AS id, tenant_id, 1::bigint AS expected, 0::bigint AS found FROM stripe_work
         WHERE kind = 'event' AND state IN ('failed', 'doubtful') AND at >= $1 AND at < $2
     """,
-    "balance_astray": """
+    "balance_mismatch": """
         SELECT account_id AS id, NULL AS tenant_id, entries_balance AS expected, balance AS found FROM balances_astray
     """,
 }

@@ -12,28 +12,32 @@ class InvalidCursor(ValueError):
     """Not the number of a transaction, so no page ever ended with it."""
 
 
-async def read_statement(conn: Connection, asked: ReadStatement) -> Statement | None:
-    """A page of a wallet's statement; None if there is no such wallet. Wants one snapshot for all it reads.
+async def read_statement(conn: Connection, request: ReadStatement) -> Statement | None:
+    """Return a page of a wallet's statement; None if there is no such wallet. Needs one snapshot.
 
     Raises:
         InvalidCursor: `after` was never given out.
     """
-    after = _number(asked.after or "0")
-    sums = await conn.fetchrow(_SUMS, asked.account_id, asked.since, asked.until)
+    after = _number(request.after or "0")
+    sums = await conn.fetchrow(_SUMS, request.account_id, request.since, request.until)
     if sums is None:
         return None
-    rows = await conn.fetch(_LINES, asked.account_id, asked.since, asked.until, sums["opening"], after, asked.limit + 1)
+    rows = await conn.fetch(
+        _LINES, request.account_id, request.since, request.until, sums["opening"], after, request.limit + 1
+    )
     prices = await CreditPrices.read(conn)
-    lines = tuple(StatementLine(**row, usd_cents=prices.value(row["amount"], row["at"])) for row in rows[: asked.limit])
+    lines = tuple(
+        StatementLine(**row, usd_cents=prices.value(row["amount"], row["at"])) for row in rows[: request.limit]
+    )
     return Statement(
-        account_id=asked.account_id,
-        since=asked.since,
-        until=asked.until,
+        account_id=request.account_id,
+        since=request.since,
+        until=request.until,
         opening=sums["opening"],
         closing=sums["closing"],
         lines=lines,
         next_after=lines[-1].transaction_id if len(rows) > len(lines) else None,
-        usd_cents_per_credit=prices.at(asked.until),
+        usd_cents_per_credit=prices.at(request.until),
     )
 
 

@@ -1,1 +1,1 @@
-"""What is done by time and not by an event: giving back, dealing with Stripe, reconciling."""
+"""Work by time and not by an event: expiry, Stripe, reconciliation."""

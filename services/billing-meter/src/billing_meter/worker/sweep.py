@@ -1,20 +1,20 @@
-"""The sweeper: what nobody settled in time is given back, what expired is forgotten, balances are measured."""
+"""The sweeper: releases what nobody settled in time, deletes what is old, measures balances."""
 
 from closet_chassis.telemetry import span_from
 from closet_messaging.unit import Begin, Tx
 from prometheus_client import Gauge
 
 from billing_meter.handlers.holds import release_expired
-from billing_meter.handlers.promises import settle_promise
+from billing_meter.handlers.offline_reserves import settle_reserve
 from billing_meter.handlers.receipts import expire_promotions
-from billing_meter.store import accounts, due
+from billing_meter.store import accounts, expiries
 
-LOOK_EVERY_S = 30.0
+INTERVAL_S = 30.0
 
-AVAILABLE = Gauge("closet_credits_available", "What a tenant may spend", ("tenant",))
+AVAILABLE = Gauge("closet_credits_available", "Credits that a tenant may spend", ("tenant",))
 
 _AT_ONCE = 100
-_QUOTES_AT_ONCE = 1000
+_DELETED_AT_ONCE = 1000
 
 
 async def sweep(transaction: Begin) -> bool | float:
@@ -25,37 +25,37 @@ async def sweep(transaction: Begin) -> bool | float:
     """
     async with transaction() as tx:
         holds = await _release_holds(tx)
-        forgotten = await due.forget_quotes(tx.conn, _QUOTES_AT_ONCE)
-        await due.forget_work(tx.conn, _QUOTES_AT_ONCE)
-        for tenant, available in (await accounts.all_available(tx.conn)).items():
+        deleted = await expiries.delete_expired_quotes(tx.conn, _DELETED_AT_ONCE)
+        await expiries.delete_old_work(tx.conn, _DELETED_AT_ONCE)
+        for tenant, available in (await accounts.available_by_tenant(tx.conn)).items():
             AVAILABLE.labels(tenant).set(available)
-        seconds = await due.seconds_to_next_expiry(tx.conn)
+        seconds = await expiries.seconds_to_next_expiry(tx.conn)
     async with transaction() as tx:
-        promises = await _settle_promises(tx)
+        reserves = await _settle_reserves(tx)
     async with transaction() as tx:
         promotions = await _expire_promotions(tx)
-    if _AT_ONCE in (holds, promises, promotions) or forgotten == _QUOTES_AT_ONCE:
+    if _AT_ONCE in (holds, reserves, promotions) or deleted == _DELETED_AT_ONCE:
         return True
-    return max(min(seconds or LOOK_EVERY_S, LOOK_EVERY_S), 0.0)
+    return max(min(seconds or INTERVAL_S, INTERVAL_S), 0.0)
 
 
 async def _release_holds(tx: Tx) -> int:
-    expired = await due.expired_holds(tx.conn, _AT_ONCE)
+    expired = await expiries.expired_holds(tx.conn, _AT_ONCE)
     for hold in expired:
         with span_from(hold.traceparent, "expire hold"):
             await release_expired(tx, hold)
     return len(expired)
 
 
-async def _settle_promises(tx: Tx) -> int:
-    expired = await due.expired_promises(tx.conn, _AT_ONCE)
-    for promise_id, tenant in expired:
-        await settle_promise(tx, promise_id, tenant, "expired")
+async def _settle_reserves(tx: Tx) -> int:
+    expired = await expiries.expired_reserves(tx.conn, _AT_ONCE)
+    for reserve_id, tenant in expired:
+        await settle_reserve(tx, reserve_id, tenant, "expired")
     return len(expired)
 
 
 async def _expire_promotions(tx: Tx) -> int:
-    expired = await due.expired_promotions(tx.conn, _AT_ONCE)
+    expired = await expiries.expired_promotions(tx.conn, _AT_ONCE)
     for tenant, wallet in expired:
         await expire_promotions(tx, tenant, wallet)
     return len(expired)

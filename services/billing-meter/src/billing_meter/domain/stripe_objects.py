@@ -1,14 +1,15 @@
-"""Stripe, as the rest of the service sees it."""
+"""Stripe's objects as the rest of the service sees them, and how a call to Stripe may fail."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from billing_meter.domain.stripe import Subscription
 
 
-class Refused(Exception):
+class StripeRefused(Exception):
     """Stripe understood and will not do it; nothing was done."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -16,7 +17,7 @@ class Refused(Exception):
         self.code = code
 
 
-class Unavailable(Exception):
+class StripeUnavailable(Exception):
     """No usable answer, or not now. It may have been done: repeated with the same key it is done once."""
 
 
@@ -39,7 +40,7 @@ class Invoice:
 
     invoice_id: str
     customer_id: str
-    status: str
+    is_paid: bool
     reason: str | None
     subscription_id: str | None
 
@@ -65,24 +66,34 @@ class Purchase:
     usd_cents: int
 
 
+class PaymentState(StrEnum):
+    """How a payment stands."""
+
+    SUCCEEDED = "succeeded"
+    PROCESSING = "processing"
+    INCOMPLETE = "incomplete"
+    """The payer has to do something, or it was cancelled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment as it stands now, and the method it was made with."""
+    """A payment as it stands now, and the method it was made with; `status` is Stripe's own word."""
 
     payment_id: str
+    state: PaymentState
     status: str
     method_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class MoneyBack:
-    """How much of a charge, in all, its payer has back or disputes as it stands now. It may be a top-up's."""
+class RefundedCharge:
+    """How much of a charge, in all, is refunded or disputed as it stands now. The charge may be a top-up's."""
 
     charge_id: str
     payment_id: str | None
     topup_id: str | None
     amount: int
-    back: int
+    returned: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +106,7 @@ class UsageError:
 
 @dataclass(frozen=True, slots=True)
 class UsageErrors:
-    """A report of such."""
+    """A report of usage that Stripe could not use."""
 
     errors: Sequence[UsageError]
 
@@ -110,5 +121,5 @@ class Usage:
     at: datetime
 
 
-Fact = Subscription | Invoice | Checkout | MoneyBack | UsageErrors
+StripeObject = Subscription | Invoice | Checkout | RefundedCharge | UsageErrors
 """What is found when an event of Stripe's is looked into."""

@@ -1,4 +1,4 @@
-"""What others said of jobs, kept to compare the books with. Nobody reads it in the transaction that writes it."""
+"""How jobs and renders ended, stored to be compared with the ledger. Not read in the transaction that writes it."""
 
 from closet_contracts.envelope import Event
 from closet_contracts.job import JobCancelled, JobCompleted, JobExpired, JobFailed
@@ -8,19 +8,19 @@ from closet_messaging.unit import Tx
 JobEnd = JobCompleted | JobFailed | JobCancelled | JobExpired
 
 
-def keep_end(tx: Tx, event: Event[JobEnd]) -> None:
-    """How a job ended, and what it is to be charged."""
+def store_job_end(tx: Tx, event: Event[JobEnd]) -> None:
+    """Store how a job ended, and what it is to be charged."""
     job = event.data
     credits = job.credits if isinstance(job, JobCompleted | JobCancelled) else 0
     tx.defer(_END, job.job_id, event.tenantid, job.TYPE.split(".")[2], credits, event.time)
 
 
-def keep_render(tx: Tx, event: Event[RenderSucceeded | RenderFailed]) -> None:
-    """What an attempt at the vendor took."""
+def store_render(tx: Tx, event: Event[RenderSucceeded | RenderFailed]) -> None:
+    """Store what an attempt cost at the vendor."""
     render = event.data
     render_id = render.aggregate().partition("/")[2]
-    is_good = isinstance(render, RenderSucceeded)
-    tx.defer(_RENDER, render_id, render.job_id, event.tenantid, is_good, render.vendor_calls, event.time)
+    is_success = isinstance(render, RenderSucceeded)
+    tx.defer(_RENDER, render_id, render.job_id, event.tenantid, is_success, render.vendor_calls, event.time)
 
 
 _END = """

@@ -1,34 +1,35 @@
-"""What there is to do with Stripe, claimed with a lease that every outcome checks."""
+"""Work items: what there is to do with Stripe, claimed with a lease that every outcome checks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from closet_chassis.postgres import affected
 from closet_messaging.unit import Connection
 
-from billing_meter.domain.stripe import REPEATABLE_FOR
+from billing_meter.domain.stripe import REPEATABLE_FOR, WorkKind, WorkState
 
 LEASE = timedelta(seconds=90)
-"""Longer than a clerk's handful of calls may take, each at its slowest."""
+"""Longer than a handful of calls may take, each at its slowest; prolonged while the item is worked on."""
 
 
-class NewWork(NamedTuple):
+class NewWorkItem(NamedTuple):
     """Something to do with Stripe. The id is what Stripe knows a repetition by, or an event's own."""
 
     work_id: str
-    kind: str
+    kind: WorkKind
     tenant_id: str | None
     body: Mapping[str, Any]
-    state: str = "due"
+    state: WorkState = WorkState.DUE
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """A piece of work in hand. `attempts` is the lease: whoever claims it next counts one more."""
+class WorkItem:
+    """A claimed work item. `attempts` is the lease: whoever claims it next counts one more."""
 
     work_id: str
-    kind: str
+    kind: WorkKind
     tenant_id: str | None
     body: Mapping[str, Any]
     at: datetime
@@ -38,18 +39,17 @@ class Work:
 
     @property
     def key(self) -> str:
-        """What Stripe knows a repetition by."""
+        """Return the idempotency key, by which Stripe recognises a repetition."""
         return f"{self.work_id}.{self.generation}" if self.generation else self.work_id
 
 
-async def add(conn: Connection, new: NewWork) -> bool:
-    """Keep it, unless it is kept already: False then."""
-    tag = await conn.execute(_ADD, *new)
-    return tag == "INSERT 0 1"
+async def add(conn: Connection, new: NewWorkItem) -> bool:
+    """Add a work item; return False if there is one of this id."""
+    return affected(await conn.execute(_ADD, *new)) == 1
 
 
-async def claim(conn: Connection, limit: int) -> Sequence[Work]:
-    """Take what is due, for as long as the lease lasts."""
+async def claim(conn: Connection, limit: int) -> Sequence[WorkItem]:
+    """Claim what is due, for as long as the lease lasts."""
     rows = await conn.fetch(
         """
         UPDATE stripe_work SET attempts = attempts + 1, due_at = now() + $2::interval,
@@ -62,26 +62,43 @@ async def claim(conn: Connection, limit: int) -> Sequence[Work]:
         limit,
         LEASE,
     )
-    return [Work(**row) for row in rows]
+    return [WorkItem(**{**row, "kind": WorkKind(row["kind"])}) for row in rows]
 
 
-async def finish(conn: Connection, work: Work, state: str, outcome: str | None = None) -> bool:
-    """Note how it ended; False if it is not in our hands any more."""
+async def renew(conn: Connection, items: Sequence[WorkItem]) -> None:
+    """Prolong the leases of claimed items, where they still hold."""
+    await conn.execute(
+        """
+        UPDATE stripe_work w SET due_at = now() + $3::interval
+        FROM unnest($1::text[], $2::int[]) AS claimed (work_id, attempts)
+        WHERE w.work_id = claimed.work_id AND w.attempts = claimed.attempts AND w.state = 'due'
+        """,
+        [item.work_id for item in items],
+        [item.attempts for item in items],
+        LEASE,
+    )
+
+
+async def finish(conn: Connection, item: WorkItem, state: WorkState, outcome: str | None = None) -> bool:
+    """Record how an item ended; return False, and record nothing, if its lease does not hold any more."""
     tag = await conn.execute(
         """
         UPDATE stripe_work SET state = $3, outcome = $4, done_at = now(), error = CASE WHEN $3 = 'failed' THEN $4 END
         WHERE work_id = $1 AND attempts = $2 AND state = 'due'
         """,
-        work.work_id,
-        work.attempts,
+        item.work_id,
+        item.attempts,
         state,
         outcome,
     )
-    return tag == "UPDATE 1"
+    return affected(tag) == 1
 
 
-async def postpone(conn: Connection, work: Work, delay: timedelta, error: str) -> None:
-    """Try again later; or, if Stripe would not know it any more by then, leave it to a person. Events are only read."""
+async def postpone(conn: Connection, item: WorkItem, delay: timedelta, error: str) -> None:
+    """Try again later; or, if Stripe would not recognise a repetition by then, leave it to a person.
+
+    Events are only read: they are tried for ever. Nothing is recorded if the lease does not hold any more.
+    """
     await conn.execute(
         """
         UPDATE stripe_work SET due_at = now() + $3::interval, error = $4,
@@ -89,8 +106,8 @@ async def postpone(conn: Connection, work: Work, delay: timedelta, error: str) -
                 THEN 'doubtful' ELSE 'due' END
         WHERE work_id = $1 AND attempts = $2 AND state = 'due'
         """,
-        work.work_id,
-        work.attempts,
+        item.work_id,
+        item.attempts,
         delay,
         error,
         REPEATABLE_FOR,
@@ -98,44 +115,44 @@ async def postpone(conn: Connection, work: Work, delay: timedelta, error: str) -
 
 
 async def seconds_to_next(conn: Connection) -> float | None:
-    """Seconds until something is due; None if there is nothing to do."""
+    """Return the seconds until something is due; None if there is nothing to do."""
     seconds: float | None = await conn.fetchval(
         "SELECT extract(epoch FROM min(due_at) - now())::float8 FROM stripe_work WHERE state = 'due'"
     )
     return seconds
 
 
-async def counts(conn: Connection) -> Mapping[tuple[str, str], int]:
-    """How much of each kind waits, or needs a person."""
+async def counts(conn: Connection) -> Mapping[tuple[WorkKind, WorkState], int]:
+    """Return how many items of each kind wait, or need a person."""
     rows = await conn.fetch(
         """SELECT kind, state, count(*)::int AS count FROM stripe_work
         WHERE state IN ('due', 'failed', 'doubtful') GROUP BY kind, state"""
     )
-    return {(row["kind"], row["state"]): row["count"] for row in rows}
+    return {(WorkKind(row["kind"]), WorkState(row["state"])): row["count"] for row in rows}
 
 
-async def stuck(conn: Connection, limit: int) -> Sequence[Mapping[str, Any]]:
-    """What failed or is doubtful, the oldest first."""
+async def failed(conn: Connection, limit: int) -> Sequence[Mapping[str, Any]]:
+    """Return the items that failed or are ambiguous, the oldest first."""
     rows = await conn.fetch(
         """SELECT work_id, kind, tenant_id, state, attempts, error, at::text AS at FROM stripe_work
         WHERE state IN ('failed', 'doubtful') ORDER BY stripe_work.at, work_id LIMIT $1""",
         limit,
     )
-    return [dict(row) for row in rows]
+    return [{**row, "state": WorkState(row["state"]).name.lower()} for row in rows]
 
 
-async def again(conn: Connection, work_id: str) -> bool:
-    """Have it done anew, for a person has looked; False if it is not stuck."""
+async def retry(conn: Connection, work_id: str) -> bool:
+    """Do an item again, for a person has looked at it; return False if it is neither failed nor ambiguous."""
     tag = await conn.execute(
         """UPDATE stripe_work SET state = 'due', due_at = now(), first_tried_at = NULL, generation = generation + 1
         WHERE work_id = $1 AND state IN ('failed', 'doubtful')""",
         work_id,
     )
-    return tag == "UPDATE 1"
+    return affected(tag) == 1
 
 
 async def reject_usage(conn: Connection, usage_id: str, code: str, repeat_at: datetime | None) -> None:
-    """Stripe had taken it and could not use it: to be told again at that time, or failed for good."""
+    """Record that Stripe could not use what it had accepted: it is sent again at that time, or failed for good."""
     await conn.execute(
         """
         UPDATE stripe_work SET error = $2, generation = generation + 1, first_tried_at = NULL,
@@ -149,7 +166,7 @@ async def reject_usage(conn: Connection, usage_id: str, code: str, repeat_at: da
 
 
 async def used_at(conn: Connection, usage_id: str) -> datetime | None:
-    """When that usage was; None if it is not ours."""
+    """Return when that usage was; None if it is not ours."""
     at: datetime | None = await conn.fetchval(
         "SELECT at FROM stripe_work WHERE work_id = $1 AND kind = 'usage'", usage_id
     )

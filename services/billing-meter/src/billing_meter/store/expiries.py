@@ -1,14 +1,15 @@
-"""What is due by its time: holds, promises, promotions, quotes."""
+"""What ends by its time: holds, offline reserves, promotions, quotes, records of Stripe."""
 
 from collections.abc import Sequence
 
+from closet_chassis.postgres import affected
 from closet_messaging.unit import Connection
 
 from billing_meter.store.movements import JobRef
 
 
 async def expired_holds(conn: Connection, limit: int) -> list[JobRef]:
-    """Holds past their expiry, in the order in which accounts are locked everywhere."""
+    """Return holds past their expiry, in the order in which accounts are locked everywhere."""
     rows = await conn.fetch(
         """
         SELECT * FROM (
@@ -22,15 +23,15 @@ async def expired_holds(conn: Connection, limit: int) -> list[JobRef]:
 
 
 async def seconds_to_next_expiry(conn: Connection) -> float | None:
-    """Seconds until a hold expires; None if nothing is held."""
+    """Return the seconds until a hold expires; None if nothing is held."""
     seconds: float | None = await conn.fetchval(
         "SELECT extract(epoch FROM min(expires_at) - now())::float8 FROM holds WHERE state = 'held'"
     )
     return seconds
 
 
-async def expired_promises(conn: Connection, limit: int) -> Sequence[tuple[str, str]]:
-    """Promises past their expiry and their tenants, in the order in which accounts are locked everywhere."""
+async def expired_reserves(conn: Connection, limit: int) -> Sequence[tuple[str, str]]:
+    """Return reserves past their expiry and their tenants, in the order in which accounts are locked everywhere."""
     rows = await conn.fetch(
         """
         SELECT * FROM (
@@ -44,7 +45,7 @@ async def expired_promises(conn: Connection, limit: int) -> Sequence[tuple[str, 
 
 
 async def expired_promotions(conn: Connection, limit: int) -> Sequence[tuple[str, str]]:
-    """Tenants and wallets that still have credits of a promotion that has expired."""
+    """Return tenants and wallets that still have credits of a promotion that has expired."""
     rows = await conn.fetch(
         """
         SELECT tenant_id, account_id FROM balances b WHERE promotional > (
@@ -56,8 +57,8 @@ async def expired_promotions(conn: Connection, limit: int) -> Sequence[tuple[str
     return [(row["tenant_id"], row["account_id"]) for row in rows]
 
 
-async def forget_quotes(conn: Connection, limit: int) -> int:
-    """Delete quotes that expired a day ago or longer, at most so many; how many there were."""
+async def delete_expired_quotes(conn: Connection, limit: int) -> int:
+    """Delete quotes that expired a day ago or longer, at most so many; return how many there were."""
     tag = await conn.execute(
         """
         DELETE FROM quotes WHERE quote_id = ANY (ARRAY(
@@ -65,11 +66,11 @@ async def forget_quotes(conn: Connection, limit: int) -> int:
         """,
         limit,
     )
-    return int(tag.rpartition(" ")[2])
+    return affected(tag)
 
 
-async def forget_work(conn: Connection, limit: int) -> int:
-    """Delete what was done with Stripe three months ago or longer, and the copies of its events with it."""
+async def delete_old_work(conn: Connection, limit: int) -> int:
+    """Delete what was done with Stripe three months ago or longer, with the copies of its events."""
     tag = await conn.execute(
         """
         DELETE FROM stripe_work WHERE work_id = ANY (ARRAY(
@@ -78,4 +79,4 @@ async def forget_work(conn: Connection, limit: int) -> int:
         """,
         limit,
     )
-    return int(tag.rpartition(" ")[2])
+    return affected(tag)
