@@ -52,7 +52,7 @@ class RefundOutcome(StrEnum):
     KNOWN = "known"
     """This number was booked before."""
     REFUSED = "refused"
-    """There is no such job, or its charge was smaller."""
+    """The job is unknown, or its charge was smaller."""
 
 
 class AdjustmentOutcome(StrEnum):
@@ -105,7 +105,7 @@ class DrawOutcome(StrEnum):
     """Less is left of the reserve, or it has ended."""
     KNOWN = "known"
     MISSING = "missing"
-    """There is no such reserve."""
+    """The reserve is unknown."""
 
 
 class SettlementOutcome(StrEnum):

@@ -62,7 +62,7 @@ class DunningState(StrEnum):
 
 
 class EventSubject(StrEnum):
-    """The kind of object that an event is about, which is looked up anew."""
+    """The kind of object that an event is about, which is looked up at Stripe."""
 
     SUBSCRIPTION = "subscription"
     INVOICE = "invoice"
@@ -94,7 +94,7 @@ SUBJECT_OF_EVENT = {
     "charge.dispute.funds_reinstated": EventSubject.DISPUTE,
     "v1.billing.meter.error_report_triggered": EventSubject.USAGE_ERRORS,
 }
-"""The events that are looked into, by type; others are kept and ignored."""
+"""What each type of event is about. Events of other types are stored and ignored."""
 
 
 @dataclass(frozen=True, slots=True)

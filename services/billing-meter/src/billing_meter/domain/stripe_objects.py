@@ -23,7 +23,7 @@ class StripeUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StripeEvent:
-    """Which event, of what type, and the object it is about, which is looked up anew; `content` is the copy kept.
+    """An event, its type, and the object that it is about, which is looked up at Stripe; `content` is a copy to store.
 
     Some objects have no id: a preview of an invoice, a balance.
     """
@@ -47,7 +47,7 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A page where a top-up is paid, and whether it has been."""
+    """A page where a top-up is paid."""
 
     checkout_id: str
     topup_id: str | None
@@ -122,4 +122,4 @@ class Usage:
 
 
 StripeObject = Subscription | Invoice | Checkout | RefundedCharge | UsageErrors
-"""What is found when an event of Stripe's is looked into."""
+"""What an event of Stripe's may lead to when its object is looked up."""

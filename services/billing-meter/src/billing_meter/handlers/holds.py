@@ -112,7 +112,7 @@ async def release_expired(tx: Tx, job: JobRef) -> None:
 
 
 async def store_render(tx: Tx, event: Event[RenderSucceeded | RenderFailed]) -> None:
-    """Keep what an attempt cost at the vendor, for reconciliation."""
+    """Store what an attempt cost at the vendor, for reconciliation."""
     reconciliation_inputs.store_render(tx, event)
 
 

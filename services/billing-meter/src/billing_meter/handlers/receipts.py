@@ -20,7 +20,7 @@ from billing_meter.store import movements
 from billing_meter.store.prices import current_and_future_books
 
 _PLATFORM = "closet"
-"""The tenant of the price book's events: it belongs to none of ours."""
+"""The tenant of the price book's events: the book belongs to no real one."""
 
 
 async def receive_credits(tx: Tx, receipt: Receipt) -> Movement[ReceiptOutcome]:
@@ -79,7 +79,7 @@ async def reverse_credits(tx: Tx, reversal: Reversal) -> Movement[ReversalOutcom
 
 
 async def reinstate_credits(tx: Tx, reversal: Reversal) -> Movement[ReinstatementOutcome]:
-    """Give back credits that were taken for money which has come to us again."""
+    """Return credits that a reversal took: its refund failed, or its dispute was won."""
     moved = await movements.reinstate(tx.conn, reversal)
     match moved.outcome:
         case ReinstatementOutcome.REINSTATED:

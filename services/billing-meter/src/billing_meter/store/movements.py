@@ -1,4 +1,4 @@
-"""Movements of credits: each is one call of one function of `migrations/functions`, which says what it books."""
+"""Movements of credits: each calls one function of `migrations/functions`, where its rule stands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 -- An adjustment puts a balance right by hand, up or down, with who did it and why: house -N, the wallet +N.
 -- Each number is booked once. Answers: `adjusted`; `known`: booked before; `refused`: less is available of what was paid for.
--- It runs as the ledger's owner: whoever may call it need not be able to write what it writes.
+-- It runs as the ledger's owner: its caller needs no right to write the tables.
 CREATE OR REPLACE FUNCTION adjust_credits(
     p_number text, p_tenant text, p_wallet text, p_credits bigint, p_actor text, p_reason text
 ) RETURNS movement LANGUAGE plpgsql

@@ -1,7 +1,7 @@
 -- Books one transaction of the ledger: its entries and, with them, the wallet's balance. The amounts sum to zero; those of zero
 -- are left out. A second transaction of the same cause and kind is an error.
 --   free          the wallet's first account: what was paid for or granted
---   promotional   what was given until a day       held      what is set aside for jobs
+--   promotional   granted until a day       held      what is set aside for jobs
 --   promised      what is reserved for offline work
 --   house         where credits come from and go back to     revenue   what was earned
 CREATE OR REPLACE FUNCTION book(

@@ -3,7 +3,7 @@
 --   Paid credits that are charged are earned: revenue +. Promotional ones earn nothing and go back to the house: house +.
 -- Answers: `captured`; `known`: done before; `missing`: no hold was ever asked for; `lost`: the hold was released, denied or
 -- barred before, so nothing is charged and the loss is noted once.
--- It runs as the ledger's owner: whoever may call it need not be able to write what it writes.
+-- It runs as the ledger's owner: its caller needs no right to write the tables.
 CREATE OR REPLACE FUNCTION capture_credits(p_job text, p_tenant text, p_credits bigint, p_traceparent text)
 RETURNS movement LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -11,7 +11,7 @@ DECLARE
     b balances := lock_wallet(p_tenant, 'tenant:' || p_tenant);
     h holds;
     charged bigint;
-    given bigint;
+    from_promotions bigint;
 BEGIN
     SELECT * INTO h FROM holds WHERE job_id = p_job AND tenant_id = p_tenant;
     IF NOT FOUND THEN
@@ -27,10 +27,13 @@ BEGIN
         b := lock_wallet(p_tenant, h.wallet);
     END IF;
     charged := least(p_credits, h.credits);
-    given := least(charged, h.promotional);
+    from_promotions := least(charged, h.promotional);
     UPDATE holds SET state = 'captured', captured = charged, settled_at = now() WHERE job_id = p_job;
     b := book(b, 'capture', p_job, trace_of(p_traceparent),
-        free => (h.credits - h.promotional) - (charged - given), promotional => h.promotional - given, held => -h.credits,
-        house => given, revenue => charged - given);
+        free => (h.credits - h.promotional) - (charged - from_promotions),
+        promotional => h.promotional - from_promotions,
+        held => -h.credits,
+        house => from_promotions,
+        revenue => charged - from_promotions);
     RETURN moved('captured', charged, b);
 END $$;

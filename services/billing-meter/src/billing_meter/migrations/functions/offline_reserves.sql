@@ -1,6 +1,6 @@
 -- A device that works offline spends out of a reserve: credits that were paid for and that nothing else can take meanwhile.
 -- In tables, accounts and transactions a reserve is called a promise.
--- It runs as the ledger's owner: whoever may call it need not be able to write what it writes.
+-- It runs as the ledger's owner: its caller needs no right to write the tables.
 
 -- Sets a reserve aside: the device's wallet -N, promised +N; promotional credits are not taken. Answers: `promised`; `denied`:
 -- less is available; `suspended`: a payment is overdue; `known`: reserved so before; `refused`: the id stands for another one.

@@ -1,5 +1,5 @@
--- Makes the balances anew from the entries, and returns how many were wrong. Nothing moves meanwhile.
--- It runs as the ledger's owner: whoever may call it need not be able to write what it writes.
+-- Rebuilds the balances from the entries, and returns how many were wrong. Nothing moves meanwhile.
+-- It runs as the ledger's owner: its caller needs no right to write the tables.
 CREATE OR REPLACE FUNCTION rebuild_balances() RETURNS bigint LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE

@@ -1,6 +1,6 @@
 -- A reinstatement returns what a reversal took: the refund failed, or the dispute was won. house -N, the wallet +N.
 -- Answers: `reinstated`; `known`: booked before.
--- It runs as the ledger's owner: whoever may call it need not be able to write what it writes.
+-- It runs as the ledger's owner: its caller needs no right to write the tables.
 CREATE OR REPLACE FUNCTION reinstate_credits(p_cause text, p_tenant text, p_wallet text, p_credits bigint, p_reason text)
 RETURNS movement LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = public, pg_temp AS $$

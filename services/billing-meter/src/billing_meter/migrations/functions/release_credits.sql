@@ -1,6 +1,6 @@
 -- A release gives a hold back to where it was taken from, promotional credits as promotional ones.
--- Answers: `released`; `known`: settled before; `barred`: there is no hold yet, and there shall be none.
--- It runs as the ledger's owner: whoever may call it need not be able to write what it writes.
+-- Answers: `released`; `known`: settled before; `barred`: there is no hold yet, and a later one is refused.
+-- It runs as the ledger's owner: its caller needs no right to write the tables.
 CREATE OR REPLACE FUNCTION release_credits(p_job text, p_tenant text, p_reason text, p_traceparent text)
 RETURNS movement LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -1,5 +1,5 @@
 -- A wallet is what can be spent together: a tenant's (`tenant:acme`) or a device's (`device:k1`). It has four accounts:
---   tenant:acme / device:k1  what was paid for or granted       promotional:acme  what was given until a day
+--   tenant:acme / device:k1  what was paid for or granted       promotional:acme  granted until a day
 --   promised:device:k1       what is reserved for offline work  holds:acme        what is set aside for jobs
 -- balance = all four, held = holds + promised, available = balance - held.
 
