@@ -1,4 +1,4 @@
-"""Usage told to Stripe by the service itself, which is killed again and again meanwhile."""
+"""Usage sent to Stripe by the service itself, which is killed again and again meanwhile."""
 
 import asyncio
 import os
@@ -17,8 +17,8 @@ KILLS = 3
 _TIMEOUT_S = 120.0
 
 
-async def owe_usage(pool: Pool, customer_id: str, count: int = EVENTS) -> None:
-    """So many captures of a metered tenant that Stripe has not heard of yet."""
+async def queue_usage(pool: Pool, customer_id: str, count: int = EVENTS) -> None:
+    """Queue the usage of so many captures of a metered tenant."""
     await pool.execute("INSERT INTO customers VALUES ('acme', $1) ON CONFLICT DO NOTHING", customer_id)
     await pool.executemany(
         """INSERT INTO stripe_work (work_id, kind, tenant_id, body) VALUES ($1, 'usage', 'acme', '{"credits": 5}')""",
@@ -26,16 +26,16 @@ async def owe_usage(pool: Pool, customer_id: str, count: int = EVENTS) -> None:
     )
 
 
-async def tell_under_fire(pool: Pool, sandbox: Remote, env: Mapping[str, str], log: Path) -> int:
-    """Run the service until all is told, killing it with calls in the air; how often."""
+async def send_usage_while_killed(pool: Pool, sandbox: Remote, env: Mapping[str, str], log: Path) -> int:
+    """Run the service until all is sent, killing it with calls in flight; return how often."""
     kills = 0
     for nth in range(1, KILLS + 1):
         child = _start(env, log)
         goal = nth * EVENTS // (KILLS + 1)
-        await eventually(lambda: _is_told(sandbox, goal), timeout=_TIMEOUT_S)  # noqa: B023 awaited in this round
+        await eventually(lambda: _is_sent(sandbox, goal), timeout=_TIMEOUT_S)  # noqa: B023 awaited in this round
         await asyncio.to_thread(child.kill)
         kills += 1
-        # What the dead one had in hand is free when its lease runs out: now.
+        # The leases of the killed process end: now.
         await pool.execute("UPDATE stripe_work SET due_at = now() WHERE state = 'due'")
     child = _start(env, log)
     try:
@@ -51,7 +51,7 @@ def _start(env: Mapping[str, str], log: Path) -> Child:
     return Child([sys.executable, "-m", "billing_meter"], log, env={**os.environ, **env, **settings})
 
 
-async def _is_told(sandbox: Remote, goal: int) -> bool:
+async def _is_sent(sandbox: Remote, goal: int) -> bool:
     return int((await sandbox.stats())["usage"]) >= goal
 
 

@@ -19,8 +19,8 @@ from closet_devstack.sandbox.stripe.remote import Remote
 from closet_devstack.servers.stripe import StripeServer
 
 from tests.bench.money.crowd import COVERED, HOLDS, hold_at_once
-from tests.bench.money.killing import owe_usage, tell_under_fire
-from tests.bench.money.planting import YESTERDAY, Field
+from tests.bench.money.killing import queue_usage, send_usage_while_killed
+from tests.bench.money.planting import YESTERDAY, LedgerDay
 from tests.bench.stats import percentile
 
 REPORT = Path("build/money/report.json")
@@ -29,7 +29,7 @@ _PACKAGES = ("closet_messaging", "billing_meter")
 
 
 async def report() -> dict[str, float | int]:
-    """Each part on books of its own; PostgreSQL flushes to disk as in production."""
+    """Each part on a ledger of its own; PostgreSQL flushes to disk as in production."""
     with (
         throw_away() as folder,
         choose_nats(folder / "nats", durable=True) as nats,
@@ -48,9 +48,9 @@ async def report() -> dict[str, float | int]:
         async with aiohttp.ClientSession() as session:
             caller = Stripe(session, stripe.api_key, stripe.url, ("mtr_closet", "closet_credits"))
             held = await _crowd(urls[0])
-            told = await _usage(urls[1], caller, Remote(stripe.url), env, folder / "billing-meter.log")
+            sent = await _usage(urls[1], caller, Remote(stripe.url), env, folder / "billing-meter.log")
             found = await _planted(databases.owner_url(urls[2]), caller)
-    return {**held, **told, **found}
+    return {**held, **sent, **found}
 
 
 async def _crowd(url: str) -> dict[str, float | int]:
@@ -68,9 +68,9 @@ async def _crowd(url: str) -> dict[str, float | int]:
 
 async def _usage(url: str, stripe: Stripe, sandbox: Remote, env: Mapping[str, str], log: Path) -> dict[str, int]:
     pool = await create_pool(url, 4)
-    await owe_usage(pool, await stripe.create_customer("acme"))
+    await queue_usage(pool, await stripe.create_customer("acme"))
     await sandbox.change(answer_ms=2)
-    await tell_under_fire(pool, sandbox, env, log)
+    await send_usage_while_killed(pool, sandbox, env, log)
     events = await pool.fetchval("SELECT count(*) FROM stripe_work WHERE kind = 'usage'")
     await close_pool(pool)
     stats = await sandbox.stats()
@@ -80,17 +80,17 @@ async def _usage(url: str, stripe: Stripe, sandbox: Remote, env: Mapping[str, st
 
 async def _planted(url: str, stripe: Stripe) -> dict[str, int]:
     pool: Pool = await create_pool(url, 4)
-    books = Field(pool, stripe)
-    await books.sow()
+    day = LedgerDay(pool, stripe)
+    await day.fill()
     sound = await reconcile(pool, stripe.usage_of, YESTERDAY)
-    await books.plant()
+    await day.plant()
     outcome = await reconcile(pool, stripe.usage_of, YESTERDAY)
     await close_pool(pool)
     found = {(one.kind, one.id) for one in outcome.differences}
-    strange = len(outcome.differences) - len(found & books.planted)
+    strange = len(outcome.differences) - len(found & day.planted)
     return {
-        "planted": len(books.planted),
-        "found": len(found & books.planted),
+        "planted": len(day.planted),
+        "found": len(found & day.planted),
         "falseAlarms": len(sound.differences) + strange,
     }
 

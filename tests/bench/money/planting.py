@@ -1,4 +1,4 @@
-"""A day's sound books with differences planted into them, each of another kind."""
+"""A day's sound ledger with differences planted into it, each of another kind."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -19,15 +19,15 @@ SOUND_JOBS = 40
 
 
 @dataclass
-class Field:
-    """The books of two metered tenants, and what Stripe was told of them."""
+class LedgerDay:
+    """The ledger of two metered tenants, and the usage that Stripe was sent."""
 
     pool: Pool
     stripe: Stripe
     customers: dict[str, str] = field(default_factory=dict)
     planted: set[tuple[str, str]] = field(default_factory=set)
 
-    async def sow(self) -> None:
+    async def fill(self) -> None:
         """Customers, credits, and jobs that ended every way, with nothing wrong."""
         for tenant in ("acme", "zara"):
             self.customers[tenant] = await self.stripe.create_customer(tenant)
@@ -43,7 +43,7 @@ class Field:
     async def run(self, sql: str, *args: object) -> None:
         await self.pool.execute(sql, *args)
 
-    async def paid(self, tenant: str = "acme", *, told: bool = True) -> str:
+    async def paid(self, tenant: str = "acme", *, sent: bool = True) -> str:
         """A job from its hold to the meter."""
         job_id = await self.held(tenant)
         async with self.pool.acquire() as conn:
@@ -51,7 +51,7 @@ class Field:
         await self.run("UPDATE holds SET settled_at = $2 WHERE job_id = $1", job_id, NOON)
         await self.ended(job_id, tenant, "completed")
         await self.rendered(job_id, tenant)
-        await self.used(job_id, tenant, told=told)
+        await self.used(job_id, tenant, sent=sent)
         return job_id
 
     async def failed(self, tenant: str = "acme") -> str:
@@ -79,8 +79,8 @@ class Field:
         await self.run(sql, render_id, job_id, tenant, calls, NOON)
         return render_id
 
-    async def used(self, job_id: str, tenant: str, credits: int = PRICE, *, told: bool = True) -> None:
-        """Usage in our books, which Stripe has heard of or not."""
+    async def used(self, job_id: str, tenant: str, credits: int = PRICE, *, sent: bool = True) -> None:
+        """Usage in our ledger, which Stripe was sent or not."""
         await self.run(
             """INSERT INTO stripe_work (work_id, kind, tenant_id, body, at, state)
             VALUES ($1, 'usage', $2, $3, $4, $5)""",
@@ -88,9 +88,9 @@ class Field:
             tenant,
             {"credits": credits},
             NOON,
-            "done" if told else "failed",
+            "done" if sent else "failed",
         )
-        if told:
+        if sent:
             await self.stripe.send_usage(job_id, Usage(job_id, self.customers[tenant], credits, NOON))
 
     async def plant(self) -> None:
@@ -99,95 +99,95 @@ class Field:
             self.planted.add((kind, await plant(self)))
 
 
-async def _job_not_captured(books: Field) -> str:
+async def _job_not_captured(ledger: LedgerDay) -> str:
     job_id = new_id("job")
-    await books.ended(job_id, "acme", "completed")
-    await books.rendered(job_id, "acme")
+    await ledger.ended(job_id, "acme", "completed")
+    await ledger.rendered(job_id, "acme")
     return job_id
 
 
-async def _job_lost(books: Field) -> str:
-    job_id = await _job_not_captured(books)
-    await books.run("INSERT INTO losses VALUES ($1, 'acme', 5, 'released', $2)", job_id, NOON)
+async def _job_lost(ledger: LedgerDay) -> str:
+    job_id = await _job_not_captured(ledger)
+    await ledger.run("INSERT INTO losses VALUES ($1, 'acme', 5, 'released', $2)", job_id, NOON)
     return job_id
 
 
-async def _capture_of_no_job(books: Field) -> str:
-    job_id = await books.paid()
-    await books.run("DELETE FROM job_ends WHERE job_id = $1", job_id)
-    await books.run("DELETE FROM job_renders WHERE job_id = $1", job_id)
+async def _capture_of_no_job(ledger: LedgerDay) -> str:
+    job_id = await ledger.paid()
+    await ledger.run("DELETE FROM job_ends WHERE job_id = $1", job_id)
+    await ledger.run("DELETE FROM job_renders WHERE job_id = $1", job_id)
     return job_id
 
 
-async def _capture_differs(books: Field) -> str:
-    job_id = await books.paid()
-    await books.run("UPDATE job_ends SET credits = 6 WHERE job_id = $1", job_id)
+async def _capture_differs(ledger: LedgerDay) -> str:
+    job_id = await ledger.paid()
+    await ledger.run("UPDATE job_ends SET credits = 6 WHERE job_id = $1", job_id)
     return job_id
 
 
-async def _capture_not_booked(books: Field) -> str:
+async def _capture_not_booked(ledger: LedgerDay) -> str:
     job_id = new_id("job")
-    await books.run(
+    await ledger.run(
         """INSERT INTO holds (job_id, tenant_id, wallet, credits, captured, state, settled_at)
         VALUES ($1, 'acme', 'tenant:acme', 5, 5, 'captured', $2)""",
         job_id,
         NOON,
     )
-    await books.ended(job_id, "acme", "completed")
-    await books.rendered(job_id, "acme")
-    await books.used(job_id, "acme")
+    await ledger.ended(job_id, "acme", "completed")
+    await ledger.rendered(job_id, "acme")
+    await ledger.used(job_id, "acme")
     return job_id
 
 
-async def _hold_not_released(books: Field) -> str:
-    job_id = await books.held()
-    await books.ended(job_id, "acme", "expired")
+async def _hold_not_released(ledger: LedgerDay) -> str:
+    job_id = await ledger.held()
+    await ledger.ended(job_id, "acme", "expired")
     return job_id
 
 
-async def _job_without_render(books: Field) -> str:
-    job_id = await books.paid()
-    await books.run("DELETE FROM job_renders WHERE job_id = $1", job_id)
+async def _job_without_render(ledger: LedgerDay) -> str:
+    job_id = await ledger.paid()
+    await ledger.run("DELETE FROM job_renders WHERE job_id = $1", job_id)
     return job_id
 
 
-async def _render_of_no_job(books: Field) -> str:
-    return await books.rendered(new_id("job"), "acme")
+async def _render_of_no_job(ledger: LedgerDay) -> str:
+    return await ledger.rendered(new_id("job"), "acme")
 
 
-async def _render_without_calls(books: Field) -> str:
-    job_id = await books.paid()
-    await books.run("UPDATE job_renders SET vendor_calls = 0 WHERE job_id = $1", job_id)
+async def _render_without_calls(ledger: LedgerDay) -> str:
+    job_id = await ledger.paid()
+    await ledger.run("UPDATE job_renders SET vendor_calls = 0 WHERE job_id = $1", job_id)
     return f"{job_id}.0.1"
 
 
-async def _usage_missing(books: Field) -> str:
-    job_id = await books.paid(told=False)
-    await books.run("DELETE FROM stripe_work WHERE work_id = $1", job_id)
+async def _usage_missing(ledger: LedgerDay) -> str:
+    job_id = await ledger.paid(sent=False)
+    await ledger.run("DELETE FROM stripe_work WHERE work_id = $1", job_id)
     return job_id
 
 
-async def _usage_differs(books: Field) -> str:
-    job_id = await books.paid(told=False)
-    await books.run("DELETE FROM stripe_work WHERE work_id = $1", job_id)
-    await books.used(job_id, "acme", 7)
+async def _usage_differs(ledger: LedgerDay) -> str:
+    job_id = await ledger.paid(sent=False)
+    await ledger.run("DELETE FROM stripe_work WHERE work_id = $1", job_id)
+    await ledger.used(job_id, "acme", 7)
     return job_id
 
 
-async def _usage_not_sent(books: Field) -> str:
-    return await books.paid(told=False)
+async def _usage_not_sent(ledger: LedgerDay) -> str:
+    return await ledger.paid(sent=False)
 
 
-async def _meter_differs(books: Field) -> str:
-    """Somebody else told Stripe of usage by our customer."""
-    customer_id = books.customers["zara"]
-    await books.stripe.send_usage("strange", Usage("strange", customer_id, 3, NOON))
+async def _meter_differs(ledger: LedgerDay) -> str:
+    """Somebody else sent Stripe usage of our customer."""
+    customer_id = ledger.customers["zara"]
+    await ledger.stripe.send_usage("strange", Usage("strange", customer_id, 3, NOON))
     return customer_id
 
 
-async def _payment_not_booked(books: Field) -> str:
+async def _payment_not_booked(ledger: LedgerDay) -> str:
     topup_id = new_id("top")
-    await books.run(
+    await ledger.run(
         """INSERT INTO topups (topup_id, tenant_id, wallet, credits, usd_cents, automatic, state, settled_at)
         VALUES ($1, 'acme', 'tenant:acme', 100, 1000, false, 'paid', $2)""",
         topup_id,
@@ -196,20 +196,20 @@ async def _payment_not_booked(books: Field) -> str:
     return topup_id
 
 
-async def _event_not_done(books: Field) -> str:
-    await books.run(
+async def _event_not_done(ledger: LedgerDay) -> str:
+    await ledger.run(
         "INSERT INTO stripe_work (work_id, kind, body, at, state) VALUES ('evt_lost', 'event', '{}', $1, 'failed')",
         NOON,
     )
     return "evt_lost"
 
 
-async def _balance_mismatch(books: Field) -> str:
-    await books.run("UPDATE balances SET balance = balance + 1 WHERE account_id = 'tenant:zara'")
+async def _balance_mismatch(ledger: LedgerDay) -> str:
+    await ledger.run("UPDATE balances SET balance = balance + 1 WHERE account_id = 'tenant:zara'")
     return "tenant:zara"
 
 
-PLANTS: dict[str, Callable[[Field], Awaitable[str]]] = {
+PLANTS: dict[str, Callable[[LedgerDay], Awaitable[str]]] = {
     "job_not_captured": _job_not_captured,
     "job_lost": _job_lost,
     "capture_of_no_job": _capture_of_no_job,

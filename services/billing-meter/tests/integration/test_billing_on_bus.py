@@ -37,7 +37,7 @@ def grant(database_url: str, owner_url: str, nats_url: Callable[[str], str]) -> 
     return run
 
 
-async def told(bus: Any, job: Any, count: int) -> list[str]:
+async def events_of(bus: Any, job: Any, count: int) -> list[str]:
     async def facts() -> list[str]:
         events = [event for event in await bus.events() if event.correlationid == job.job_id]
         return [event.type.split(".")[2] for event in events] if len(events) >= count else []
@@ -45,7 +45,7 @@ async def told(bus: Any, job: Any, count: int) -> list[str]:
     return await eventually(facts)
 
 
-async def test_jobs_are_held_and_captured_once_though_all_is_said_twice(
+async def test_jobs_are_held_and_captured_once_though_every_event_comes_twice(
     replica: Any, bus: Any, grant: Grant, new_job: Any, ledger: Any
 ) -> None:
     first = await replica()
@@ -54,19 +54,19 @@ async def test_jobs_are_held_and_captured_once_though_all_is_said_twice(
     jobs = [new_job() for _ in range(25)]
     for job in jobs:
         await bus.publish(*[job.accepted()] * 2)
-    said = [await told(bus, job, 1) for job in jobs]
-    assert (said.count(["held"]), said.count(["denied"])) == (20, 5)
-    for job, facts in zip(jobs, said, strict=True):
+    emitted = [await events_of(bus, job, 1) for job in jobs]
+    assert (emitted.count(["held"]), emitted.count(["denied"])) == (20, 5)
+    for job, facts in zip(jobs, emitted, strict=True):
         end = job.completed() if facts == ["held"] else job.ended()
         await bus.publish(end, end)
-    for job, facts in zip(jobs, said, strict=True):
+    for job, facts in zip(jobs, emitted, strict=True):
         if facts == ["held"]:
-            assert await told(bus, job, 2) == ["held", "captured"]
+            assert await events_of(bus, job, 2) == ["held", "captured"]
     assert await ledger.read_balance() == (0, 0)
     assert (await first.readiness.report()).ready
 
 
-async def test_the_price_book_is_told_at_the_start(replica: Any, bus: Any) -> None:
+async def test_the_price_book_is_published_at_the_start(replica: Any, bus: Any) -> None:
     await replica()
     await eventually(bus.events)
     book = (await bus.events())[0].data
@@ -82,7 +82,7 @@ async def test_the_price_book_is_told_at_the_start(replica: Any, bus: Any) -> No
     assert set(book.book.tiers) == {"skin-analysis"}
 
 
-async def test_prices_to_come_are_told_before_their_time_and_those_past_no_more(ledger: Any) -> None:
+async def test_prices_to_come_are_published_before_their_time_and_those_past_no_more(ledger: Any) -> None:
     await ledger.pool.execute(
         """
         INSERT INTO price_books (version, effective_from, book)
@@ -97,7 +97,7 @@ async def test_prices_to_come_are_told_before_their_time_and_those_past_no_more(
     assert ledger.emitted[0].data.effective_from < ledger.emitted[1].data.effective_from
 
 
-async def test_a_grant_is_booked_once_and_told_at_once(bus: Any, grant: Grant) -> None:
+async def test_a_grant_is_booked_once_and_published_at_once(bus: Any, grant: Grant) -> None:
     """Without the service: the verb itself tells the new balance."""
     asked = ("--tenant", "acme", "--credits", "200", "--receipt", "R-7", "--actor", "jo", "--reason", "first order")
     code, answer = await grant(*asked)
@@ -113,9 +113,9 @@ async def test_a_grant_is_booked_once_and_told_at_once(bus: Any, grant: Grant) -
             "available": 200,
         },
     )
-    heard = [event.data for event in await bus.events()]
-    assert isinstance(heard[0], CreditBalanceChanged)
-    assert (heard[0].available, heard[0].version) == (200, 1)
+    balances = [event.data for event in await bus.events()]
+    assert isinstance(balances[0], CreditBalanceChanged)
+    assert (balances[0].available, balances[0].version) == (200, 1)
     code, answer = await grant(*asked)
     assert (code, answer["outcome"], answer["balance"]) == (0, "known", 200)
     code, answer = await grant("--tenant", "acme", "--credits", "5", "--receipt", "R-7")

@@ -1,4 +1,4 @@
-"""Holds, captures and releases on a real ledger: duplicates, disorder, crowds."""
+"""Holds, captures and releases on a real ledger: duplicates, disorder, many at once."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -70,7 +70,7 @@ async def test_a_batch_tells_only_the_last_balance_of_an_account(ledger: Any, ne
     assert all(ledger.events_of(job) == ["held"] for job in jobs)
 
 
-async def test_facts_told_again_count_once(ledger: Any, new_job: Any) -> None:
+async def test_repeated_events_count_once(ledger: Any, new_job: Any) -> None:
     job, failed = new_job(), new_job()
     await ledger.grant(200)
     for _ in range(3):
@@ -183,8 +183,8 @@ async def test_of_200_at_once_exactly_the_50_that_are_covered_succeed(ledger: An
     jobs = [new_job() for _ in range(200)]
     await ledger.grant(250)
     await asyncio.gather(*(ledger.handle(job.accepted()) for job in jobs))
-    said = [ledger.events_of(job) for job in jobs]
-    assert (said.count(["held"]), said.count(["denied"])) == (50, 150)
+    emitted = [ledger.events_of(job) for job in jobs]
+    assert (emitted.count(["held"]), emitted.count(["denied"])) == (50, 150)
     assert await ledger.read_balance() == (250, 250)
     versions = [one.version for one in ledger.balances()]
     assert sorted(versions) == list(range(1, 52))

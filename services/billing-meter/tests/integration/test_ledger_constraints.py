@@ -21,7 +21,7 @@ async def paid(ledger: Any, new_job: Any) -> Any:
 @pytest.mark.usefixtures("paid")
 @pytest.mark.parametrize("table", APPEND_ONLY)
 @pytest.mark.parametrize("change", ["DELETE FROM {}", "TRUNCATE {} CASCADE", "UPDATE {} SET {} = {}"])
-async def test_the_books_are_append_only(ledger: Any, table: str, change: str) -> None:
+async def test_the_ledger_is_append_only(ledger: Any, table: str, change: str) -> None:
     column = {"transactions": "kind", "entries": "amount", "price_books": "version"}[table]
     with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
         await ledger.owner.execute(change.format(table, column, column))
@@ -71,10 +71,10 @@ async def test_no_balance_goes_below_zero(ledger: Any, balance: int, held: int) 
 
 
 @pytest.mark.usefixtures("paid")
-async def test_a_projection_gone_astray_shows(ledger: Any) -> None:
+async def test_a_balance_that_differs_from_its_entries_shows(ledger: Any) -> None:
     await ledger.owner.execute("UPDATE balances SET balance = balance + 1")
-    astray = await ledger.pool.fetch("SELECT account_id, balance, entries_balance FROM balances_astray")
-    assert [tuple(row) for row in astray] == [("tenant:acme", 196, 195)]
+    mismatches = await ledger.pool.fetch("SELECT account_id, balance, entries_balance FROM balances_astray")
+    assert [tuple(row) for row in mismatches] == [("tenant:acme", 196, 195)]
 
 
 async def test_entries_of_one_jobs_life(ledger: Any, paid: Any) -> None:

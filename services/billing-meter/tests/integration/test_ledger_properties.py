@@ -234,7 +234,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.run(self.ledger.read_balance(self.tenant)) == (self.model.balance, self.model.held)
 
     def teardown(self) -> None:
-        """Everything said again changes nothing, also as new events with the same causes."""
+        """Every event repeated changes nothing, also as new events with the same causes."""
         before = self.run(self.ledger.read_balance(self.tenant))
         if self.taken:
             self.run(self.ledger.handle(*self.taken))

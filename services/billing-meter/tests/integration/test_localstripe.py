@@ -53,9 +53,9 @@ async def test_its_customers_are_ours_and_its_signed_events_are_taken(localstrip
         await post("/v1/plans", id="growth", amount="0", currency="usd", interval="month", product="prod_1")
         made = await post("/v1/subscriptions", **{"customer": customer, "items[0][plan]": "growth"})
 
-    async def told() -> bool:
+    async def is_stored() -> bool:
         rows = await harness.ledger.pool.fetch("SELECT body, state FROM stripe_work WHERE kind = 'event'")
         about = {(row["body"]["type"], row["body"]["object"], row["state"]) for row in rows}
         return ("customer.subscription.created", made["id"], "due") in about
 
-    await eventually(told, timeout=20)
+    await eventually(is_stored, timeout=20)

@@ -106,7 +106,7 @@ async def test_a_quote_that_does_not_fit_is_denied(ledger: Any, new_job: Any, wr
 
 
 async def test_a_quote_that_ran_out_on_the_way_still_holds(ledger: Any, new_job: Any) -> None:
-    """It counts when the job was asked for, not when we heard of it."""
+    """It counts when the job was asked for, not when its event came."""
     await ledger.grant(200)
     quote = await quoted(ledger, WORK.validate_python({"kind": "tryon"}))
     job = new_job(quote_id=quote.quote_id)

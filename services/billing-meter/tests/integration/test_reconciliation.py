@@ -6,12 +6,12 @@ from typing import Any
 from billing_meter.handlers.reconciliation import DIFFERENCES, reconcile
 from billing_meter.worker.reconcile import reconcile_yesterday
 
-from tests.bench.money.planting import PLANTS, SOUND_JOBS, YESTERDAY, Field
+from tests.bench.money.planting import PLANTS, SOUND_JOBS, YESTERDAY, LedgerDay
 
 
-async def test_sound_books_have_no_differences(harness: Any) -> None:
-    books = Field(harness.ledger.owner, harness.stripe)
-    await books.sow()
+async def test_a_sound_ledger_has_no_differences(harness: Any) -> None:
+    ledger_day = LedgerDay(harness.ledger.owner, harness.stripe)
+    await ledger_day.fill()
     outcome = await reconcile(harness.ledger.pool, harness.stripe.usage_of, YESTERDAY)
     assert outcome.differences == ()
     assert outcome.compared == {
@@ -25,12 +25,12 @@ async def test_sound_books_have_no_differences(harness: Any) -> None:
 
 
 async def test_every_planted_difference_is_found_and_nothing_else(harness: Any) -> None:
-    books = Field(harness.ledger.owner, harness.stripe)
-    await books.sow()
-    await books.plant()
+    ledger_day = LedgerDay(harness.ledger.owner, harness.stripe)
+    await ledger_day.fill()
+    await ledger_day.plant()
     outcome = await reconcile(harness.ledger.pool, harness.stripe.usage_of, YESTERDAY)
-    assert sorted((one.kind, one.id) for one in outcome.differences) == sorted(books.planted)
-    assert len(books.planted) == len(PLANTS) >= 10
+    assert sorted((one.kind, one.id) for one in outcome.differences) == sorted(ledger_day.planted)
+    assert len(ledger_day.planted) == len(PLANTS) >= 10
     assert next(iter(DIFFERENCES.collect())).samples[0].value == len(PLANTS)
     other_day = await reconcile(harness.ledger.pool, harness.stripe.usage_of, YESTERDAY - timedelta(days=1))
     assert [one.kind for one in other_day.differences] == ["balance_mismatch"]

@@ -70,7 +70,7 @@ async def test_pages_of_one_make_the_whole_in_the_order_in_which_it_was_booked(l
     assert len(pages) == 101, "no page is empty"
 
 
-async def test_changes_are_told_in_dollars_at_the_price_of_their_time(ledger: Any) -> None:
+async def test_changes_are_stated_in_dollars_at_the_price_of_their_time(ledger: Any) -> None:
     now = datetime.now(UTC)
     await ledger.grant(10)
     dearer = PriceBook(version="dearer", credits={"tryon": 5}, usd_cents_per_credit=12)

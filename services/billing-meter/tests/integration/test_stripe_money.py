@@ -188,7 +188,7 @@ async def test_those_who_are_not_metered_are_not(harness: Any, new_job: Any) -> 
     assert await harness.ledger.pool.fetchval("SELECT count(*) FROM stripe_work") == 0
 
 
-async def test_usage_that_stripe_could_not_use_is_told_again_later(harness: Any, new_job: Any) -> None:
+async def test_usage_that_stripe_could_not_use_is_sent_again_later(harness: Any, new_job: Any) -> None:
     async def stranger(tx: Any) -> None:
         await customers.put_customer(tx.conn, "acme", "cus_unknown")
 

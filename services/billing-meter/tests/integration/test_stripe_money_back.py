@@ -1,4 +1,4 @@
-"""Money that goes back and comes again: the credits follow it, each at most once, in any order, told repeatedly."""
+"""Money that goes back and comes again: the credits follow it, each at most once, in any order, repeatedly."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ async def paid(harness: Any, credits: int = GIVEN) -> str:
     await harness.begin(open_topup, "acme", "tenant:acme", credits)
     await harness.work()
     await harness.sandbox.pay((await harness.sandbox.objects("checkout.session"))[-1]["id"])
-    await told(harness)
+    await deliver_events(harness)
     return str((await harness.sandbox.objects("payment_intent"))[-1]["id"])
 
 
-async def told(harness: Any) -> None:
+async def deliver_events(harness: Any) -> None:
     """All events of Stripe's have come and are done, and done once more."""
     await harness.work_after((await harness.sandbox.stats())["events"])
     await harness.ledger.pool.execute(
@@ -28,7 +28,7 @@ async def told(harness: Any) -> None:
 
 
 async def balance(harness: Any) -> int:
-    """The wallet's, and nothing of it is held; the books add up."""
+    """The wallet's, and nothing of it is held; the ledger adds up."""
     found, held = await harness.ledger.read_balance()
     assert held == 0
     return int(found)
@@ -53,7 +53,7 @@ async def test_credits_follow_a_dispute(harness: Any, statuses: list[str], expec
     for status in statuses:
         if status != statuses[0]:
             await harness.sandbox.set_dispute(dispute, status)
-        await told(harness)
+        await deliver_events(harness)
         found.append(await balance(harness))
     assert found == expected
 
@@ -62,13 +62,13 @@ async def test_credits_follow_a_dispute(harness: Any, statuses: list[str], expec
 async def test_a_refund_that_does_not_arrive_gives_its_credits_back(harness: Any, status: str) -> None:
     payment = await paid(harness)
     first, second = [await harness.stripe.refund(f"re-{cents}", payment, cents) for cents in (1000, 500)]
-    await told(harness)
+    await deliver_events(harness)
     assert await balance(harness) == GIVEN - 150
     await harness.sandbox.set_refund(first, status)
-    await told(harness)
+    await deliver_events(harness)
     assert await balance(harness) == GIVEN - 50
     await harness.sandbox.set_refund(second, status)
-    await told(harness)
+    await deliver_events(harness)
     assert await balance(harness) == GIVEN
 
 
@@ -76,13 +76,13 @@ async def test_a_dispute_after_a_refund_takes_no_more_than_was_given(harness: An
     payment = await paid(harness)
     refund = await harness.stripe.refund("re-1", payment, 3000)
     dispute = await harness.sandbox.dispute(payment, 5000)
-    await told(harness)
+    await deliver_events(harness)
     assert await balance(harness) == 0
     await harness.sandbox.set_dispute(dispute, "won")
-    await told(harness)
+    await deliver_events(harness)
     assert await balance(harness) == GIVEN - 300
     await harness.sandbox.set_refund(refund, "failed")
-    await told(harness)
+    await deliver_events(harness)
     assert await balance(harness) == GIVEN
 
 
@@ -92,10 +92,10 @@ async def test_what_was_spent_meanwhile_is_not_given_back(harness: Any, new_job:
     job = new_job()
     await harness.ledger.handle(job.accepted(), job.completed())
     dispute = await harness.sandbox.dispute(payment, 5000)
-    await told(harness)
+    await deliver_events(harness)
     assert await balance(harness) == 0
     await harness.sandbox.set_dispute(dispute, "won")
-    await told(harness)
+    await deliver_events(harness)
     assert await balance(harness) == GIVEN - 5
 
 
@@ -107,7 +107,7 @@ async def test_events_that_come_backwards_end_where_they_should(harness: Any) ->
     await harness.sandbox.set_dispute(dispute, "won")
     await harness.sandbox.set_refund(refund, "failed")
     assert await harness.sandbox.release_webhooks() == 7
-    await told(harness)
+    await deliver_events(harness)
     assert await balance(harness) == GIVEN
 
 
@@ -115,11 +115,11 @@ async def test_an_answer_that_was_asked_for_earlier_does_not_undo_a_later_one(ha
     """Two replicas look into two events; the one that asked first writes last."""
     payment = await paid(harness)
     dispute = await harness.sandbox.dispute(payment, 1000)
-    await told(harness)
+    await deliver_events(harness)
     await harness.sandbox.set_dispute(dispute, "won")
-    await told(harness)
+    await deliver_events(harness)
     await harness.sandbox.set_dispute(dispute, "lost")
     pool = harness.ledger.pool
     await pool.execute("UPDATE topups SET money_seen_at = now() + interval '1 hour'")
-    await told(harness)
+    await deliver_events(harness)
     assert await balance(harness) == GIVEN

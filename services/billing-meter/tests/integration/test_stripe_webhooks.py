@@ -89,7 +89,7 @@ async def test_a_changed_body_does_not_fit_its_signature(harness: Any) -> None:
 
 
 async def test_repeated_and_reordered_events_book_a_topup_once(harness: Any) -> None:
-    """Paid, refunded in two parts and disputed; told thrice each, the last one first."""
+    """Paid, refunded in two parts and disputed; each event thrice, the last one first."""
     await harness.sandbox.change(repeat_webhooks=2, reverse_webhooks=True)
     topup = await harness.begin(open_topup, "acme", "tenant:acme", 300)
     await harness.work()

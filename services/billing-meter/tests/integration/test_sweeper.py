@@ -18,7 +18,7 @@ async def expire(ledger: Any) -> None:
     await ledger.owner.execute("UPDATE holds SET expires_at = now() WHERE state = 'held'")
 
 
-async def test_an_expired_hold_is_released_and_the_job_is_told_no_more(ledger: Any, new_job: Any) -> None:
+async def test_an_expired_hold_is_released_and_nothing_more_is_published(ledger: Any, new_job: Any) -> None:
     job, fresh = new_job(), new_job()
     await ledger.grant(200)
     await ledger.handle(job.accepted())

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench.money.killing import EVENTS, KILLS, owe_usage, tell_under_fire
+from tests.bench.money.killing import EVENTS, KILLS, queue_usage, send_usage_while_killed
 
 
-async def test_killed_in_the_middle_each_usage_is_told_once(
+async def test_killed_in_the_middle_each_usage_is_sent_once(
     harness: Any,
     stripe_server: Any,
     database_url: str,
@@ -16,7 +16,7 @@ async def test_killed_in_the_middle_each_usage_is_told_once(
     tmp_path: Path,
 ) -> None:
     pool = harness.ledger.pool
-    await owe_usage(pool, await harness.stripe.create_customer("acme"))
+    await queue_usage(pool, await harness.stripe.create_customer("acme"))
     await harness.sandbox.change(answer_ms=2)
     env = {
         **stripe_server.env(),
@@ -24,6 +24,6 @@ async def test_killed_in_the_middle_each_usage_is_told_once(
         "CLOSET_MIGRATIONS_URL": owner_url,
         "CLOSET_NATS_URL": nats_url("billing-meter"),
     }
-    assert await tell_under_fire(pool, harness.sandbox, env, tmp_path / "billing-meter.log") == KILLS
+    assert await send_usage_while_killed(pool, harness.sandbox, env, tmp_path / "billing-meter.log") == KILLS
     stats = await harness.sandbox.stats()
     assert (stats["usage"], stats["identifiers"], stats["credits"]) == (EVENTS, EVENTS, EVENTS * 5)

@@ -85,11 +85,11 @@ async def stands(ledger: Any, wallet: str) -> tuple[int, int, int]:
     return tuple(row)
 
 
-def drawn(job: Any, promise: str = "pro-1") -> Hold:
-    return Hold(job.job_id, job.tenant, promise, job.credits, NOW + DAY, None)
+def drawn(job: Any, reserve: str = "pro-1") -> Hold:
+    return Hold(job.job_id, job.tenant, reserve, job.credits, NOW + DAY, None)
 
 
-async def test_a_device_never_spends_beyond_its_promise(ledger: Any, new_job: Any) -> None:
+async def test_a_device_never_spends_beyond_its_reserve(ledger: Any, new_job: Any) -> None:
     await topped_up(ledger)
     reserve = OfflineReserve("pro-1", "acme", "device:k1", 12, NOW + DAY)
     assert await do(ledger, offline_reserves.reserve_credits, reserve) == "promised"
@@ -109,7 +109,7 @@ async def test_a_device_never_spends_beyond_its_promise(ledger: Any, new_job: An
     assert await ledger.read_balance() == (0, 0)
 
 
-async def test_a_promise_that_nobody_settles_expires(ledger: Any, new_job: Any) -> None:
+async def test_a_reserve_that_nobody_settles_expires(ledger: Any, new_job: Any) -> None:
     await topped_up(ledger)
     await do(ledger, offline_reserves.reserve_credits, OfflineReserve("pro-1", "acme", "device:k1", 12, NOW + DAY))
     await do(ledger, offline_reserves.draw_down, drawn(new_job()))
@@ -118,7 +118,7 @@ async def test_a_promise_that_nobody_settles_expires(ledger: Any, new_job: Any) 
     assert await stands(ledger, "device:k1") == (100, 5, 0)
 
 
-async def test_only_what_a_device_has_can_be_promised(ledger: Any) -> None:
+async def test_only_what_a_device_has_can_be_reserved(ledger: Any) -> None:
     await topped_up(ledger, 10)
     await ledger.grant(500)
     too_much = OfflineReserve("pro-1", "acme", "device:k1", 11, NOW + DAY)
@@ -126,7 +126,7 @@ async def test_only_what_a_device_has_can_be_promised(ledger: Any) -> None:
     assert await do(ledger, offline_reserves.settle_reserve, "pro-1", "acme", "synced") == "missing"
 
 
-async def test_many_jobs_at_once_draw_no_more_than_was_promised(ledger: Any, new_job: Any) -> None:
+async def test_many_jobs_at_once_draw_no_more_than_was_reserved(ledger: Any, new_job: Any) -> None:
     await topped_up(ledger)
     await ledger.grant(1000)
     await do(ledger, offline_reserves.reserve_credits, OfflineReserve("pro-1", "acme", "device:k1", 52, NOW + DAY))
@@ -197,7 +197,7 @@ def lows(ledger: Any) -> list[tuple[int, int]]:
     return [(one.threshold, one.available) for one in data]
 
 
-async def test_a_low_balance_is_told_once_until_credits_come_in(ledger: Any, new_job: Any) -> None:
+async def test_a_low_balance_is_published_once_until_credits_come_in(ledger: Any, new_job: Any) -> None:
     await ledger.grant(104)
     jobs = [new_job() for _ in range(4)]
     for job in jobs[:2]:
@@ -210,7 +210,7 @@ async def test_a_low_balance_is_told_once_until_credits_come_in(ledger: Any, new
     assert lows(ledger) == [(100, 99), (100, 96)]
 
 
-async def test_each_threshold_is_told(ledger: Any, new_job: Any) -> None:
+async def test_each_threshold_is_published(ledger: Any, new_job: Any) -> None:
     await ledger.grant(12)
     await ledger.owner.execute("UPDATE balances SET low_at = '{10, 5}', told_low = NULL")
     await ledger.handle(*(new_job().accepted() for _ in range(2)))

@@ -1,4 +1,4 @@
-"""Dunning, retries, what is worth telling again, and what goes back with a payment."""
+"""Dunning, retries, what is worth sending again, and what goes back with a payment."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -41,7 +41,7 @@ def test_retries_come_ever_later_but_not_for_ever() -> None:
     assert delays == [1, 2, 4, 2048, 3600, 3600]
 
 
-def test_usage_is_told_again_while_stripe_takes_it_and_may_count_it() -> None:
+def test_usage_is_sent_again_while_stripe_takes_it_and_may_count_it() -> None:
     assert is_worth_repeating("no_meter", NOON, NOON)
     assert not is_worth_repeating("timestamp_too_far_in_past", NOON, NOON)
     assert is_worth_repeating("no_meter", NOON, NOON + USAGE_ACCEPTED_FOR - timedelta(hours=2))
