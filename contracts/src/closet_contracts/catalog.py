@@ -27,7 +27,7 @@ from closet_contracts.job import (
     JobStopRequested,
 )
 from closet_contracts.model import Model
-from closet_contracts.nouns import OWNERS, Service, noun_of
+from closet_contracts.ownership import OWNERS, Service, noun_of
 from closet_contracts.person import PersonConsentGiven, PersonConsentWithdrawn
 from closet_contracts.render import RenderCapacityChanged, RenderFailed, RenderStarted, RenderSucceeded
 from closet_contracts.rpc import (

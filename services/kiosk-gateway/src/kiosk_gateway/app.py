@@ -7,7 +7,7 @@ from closet_chassis.auth import TokenIssuer, TokenVerifier, load_keys
 from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import Pool, open_pool, pool_check, prepare
 from closet_chassis.worker import Wake, work_loop
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_messaging.bus import Bus, open_bus
 
 from kiosk_gateway.domain.access import AUDIENCE
@@ -45,8 +45,8 @@ async def build(process: Process[Settings]) -> None:
     bus = await process.stack.enter_async_context(
         open_bus(process, Service.KIOSK_GATEWAY, pool, subscriptions(doorbell))
     )
-    await bus.listen(BELL, doorbell.heard)
-    process.background.start("doorbell", doorbell.run(partial(bus.ring, BELL)))
+    await bus.subscribe(BELL, doorbell.heard)
+    process.background.start("doorbell", doorbell.run(partial(bus.notify, BELL)))
     process.background.start("housekeeping", work_loop(partial(keep_house, pool), Wake(), EVERY_S))
     overdue = partial(end_overdue, bus.transaction, doorbell, settings.job_overdue_s)
     process.background.start("overdue", work_loop(overdue, Wake(), LOOK_EVERY_S))

@@ -2,7 +2,7 @@
 
 from closet_contracts.person import PersonConsentGiven, PersonConsentWithdrawn
 from closet_messaging import outbox
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from kiosk_gateway.domain.access import Caller
 from kiosk_gateway.store import consents as store

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from closet_chassis.batching import Batcher
 from closet_chassis.problems import Problem
 from closet_contracts.generation import GenerationRequested
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_messaging import outbox
-from closet_messaging.unit import Begin, Tx
+from closet_messaging.transaction import Begin, Tx
 from opentelemetry import context as tracing
 from prometheus_client import Histogram
 

@@ -9,9 +9,9 @@ from functools import partial
 from closet_chassis.batching import Batcher
 from closet_chassis.postgres import Pool
 from closet_contracts.generation import GenerationCancelRequested
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_messaging import outbox
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from kiosk_gateway.domain.access import Caller
 from kiosk_gateway.domain.jobs import Change

@@ -3,7 +3,7 @@
 import math
 import time
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from kiosk_gateway.store.jobs import median_duration
 

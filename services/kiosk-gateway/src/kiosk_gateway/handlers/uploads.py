@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from closet_chassis.batching import Batcher
 from closet_chassis.problems import Problem
 from closet_contracts.ids import new_id
-from closet_messaging.unit import Begin
+from closet_messaging.transaction import Begin
 
 from kiosk_gateway.handlers.idempotency import rounds, settle
 from kiosk_gateway.store.idempotency import Answer, Key

@@ -7,7 +7,7 @@ from closet_chassis.http import read_model, read_query, reply
 from closet_contracts import rpc
 from closet_contracts.rpc import ReadStatement
 from closet_messaging.rpc import RpcFailed
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from kiosk_gateway.domain.access import account_of
 from kiosk_gateway.domain.refusals import INVALID_CURSOR, INVALID_REQUEST, UNKNOWN_CONSENT_VERSION

@@ -10,7 +10,7 @@ from aiohttp import web
 from closet_chassis.http import read_query, reply
 from closet_contracts.rpc import SignedGets, SignGet
 from closet_messaging.rpc import RpcFailed
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from kiosk_gateway.domain.refusals import ASSET_NOT_FOUND, INVALID_CURSOR, INVALID_TOKEN
 from kiosk_gateway.handlers import jobs as handlers

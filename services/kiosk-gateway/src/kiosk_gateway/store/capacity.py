@@ -5,7 +5,7 @@ from collections import Counter
 from closet_contracts.envelope import Event
 from closet_contracts.generation import Priority
 from closet_contracts.render import RenderCapacityChanged
-from closet_messaging.unit import Connection, Tx
+from closet_messaging.transaction import Connection, Tx
 
 from kiosk_gateway.domain.capacity import UNHEARD_OF, Capacity, Queue
 

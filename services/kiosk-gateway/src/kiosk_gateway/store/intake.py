@@ -6,7 +6,7 @@ from datetime import datetime
 
 from closet_contracts.credit import PriceBook
 from closet_contracts.generation import Input, Priority
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from kiosk_gateway.domain.access import account_of
 from kiosk_gateway.store.money import read_prices

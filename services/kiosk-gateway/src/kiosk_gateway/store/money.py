@@ -5,7 +5,7 @@ from datetime import datetime
 
 from closet_contracts.credit import CreditBalanceChanged, PriceBook
 from closet_contracts.envelope import Event
-from closet_messaging.unit import Connection, Tx
+from closet_messaging.transaction import Connection, Tx
 
 PUT_BALANCE = """
     INSERT INTO accounts AS a (account_id, balance, held, available, version, updated_at)

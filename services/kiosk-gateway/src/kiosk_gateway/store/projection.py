@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from closet_contracts.model import Model
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from kiosk_gateway.domain.jobs import Change
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from closet_contracts.credit import Chargeable, Price
 from closet_contracts.rpc import Quote, QuotePrice
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 QuoteName = tuple[str, str, str]
 """A tenant, one of its users, and the id of a quote that they were given."""

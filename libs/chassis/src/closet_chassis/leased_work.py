@@ -31,7 +31,7 @@ class Claimed(Generic[T]):
 
 
 @dataclass(eq=False)
-class Lane(Generic[T]):
+class LeasedWorker(Generic[T]):
     """Claims work whenever there is room for it, and does the pieces side by side.
 
     Whether a piece is done is for the database to know: its row was claimed with a lease, which is renewed while the
