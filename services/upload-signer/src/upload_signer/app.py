@@ -36,7 +36,7 @@ async def build(process: Process[Settings]) -> None:
         checker.claim,
         checker.work,
         checker.renew,
-        width=settings.check_width,
+        concurrency=settings.check_width,
         wake=wake,
         finish_s=settings.stop_timeout_s / 3,
     )

@@ -102,7 +102,7 @@ async def test_a_lane_goes_on_with_a_tenant_when_one_of_its_share_is_done(pool: 
     """Not only when it looks by itself: that is an hour away here."""
     await _wait(pool, "t", [(f"{i:02}", 60 - i, 0) for i in range(12)])
     checker = Recorder(pool, share=2)
-    lane = LeasedWorker("checks", checker.claim, checker.work, checker.renew, width=8, idle_s=3600)
+    lane = LeasedWorker("checks", checker.claim, checker.work, checker.renew, concurrency=8, idle_s=3600)
     task = asyncio.create_task(lane.run())
     await eventually(lambda: pool.fetchval("SELECT count(*) = 0 FROM uploads"))
     task.cancel()
