@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from closet_client import ApiKey, ClosetClient
+from closet_contracts.ownership import Service
 from closet_devstack.ports import free_port
 from closet_devstack.running import write_environment
 from closet_devstack.sandbox.perfect.remote import Remote
@@ -114,18 +115,21 @@ async def test_every_command_of_an_operator(own_stack: Stack, demo: Tenant, term
             return len(await operator.letters()) == 15
 
         await eventually(letters)
-        script = block(CLIENT, 2).filled({"nats://operator:...@127.0.0.1:4222": own_stack.nats.url()})
+        script = block("libs/operator/README.md", 0).filled(
+            {"nats://operator:...@127.0.0.1:4222": own_stack.nats.url()}
+        )
         told = await terminal.run(script)
         assert {"✓ 12", "✓ 13", "✓ 14"} <= set(re.findall(r"✓ \d+", told))
         assert "<html" in (terminal.folder / "january.html").read_text()
         assert demo.account in told
+        assert 'user: "billing-meter"' in told
 
 
-async def test_what_an_operator_does_to_the_bus(own_stack: Stack, terminal: Terminal) -> None:
-    for service in ("kiosk-gateway", "billing-meter"):
-        env = {**own_stack.env_for(service), "CLOSET_NATS_URL": own_stack.nats.url()}
-        told = await terminal.run(block("libs/messaging/README.md", 1).filled(), env)
-        assert "accounts {" in told
+async def test_the_operators_commands_with_a_services_database(own_stack: Stack, terminal: Terminal) -> None:
+    for service in (Service.KIOSK_GATEWAY, Service.BILLING_METER):
+        url = own_stack.env_for(service)["CLOSET_DATABASE_URL"]
+        words = {"postgresql://billing_meter:...@127.0.0.1:5432/billing_meter": url}
+        told = await terminal.run(block("libs/operator/README.md", 1).filled(words))
         assert re.search(r"^[1-9]\d* events will be published again$", told, re.MULTILINE)
 
 

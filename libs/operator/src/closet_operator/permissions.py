@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 
 from closet_contracts.catalog import OPERATOR, REQUESTS, Stream, answerer_of
 from closet_contracts.ownership import OWNERS, Service
-
 from closet_messaging.connection import inbox_prefix
 from closet_messaging.streams import DLQ, published_by, subscriptions
 
