@@ -74,7 +74,7 @@ def _asked_by(asker: str) -> dict[str, str]:
 
 
 def _imports(service: Service) -> dict[str, str]:
-    """Subject -> the account that serves it. Bells stay within the service's account."""
+    """Subject -> the account that serves it. Notifications stay within the service's account."""
     own = [subject for subject in (*_facts(service), *_consumers(service)) if subject != _notifications(service)]
     return dict.fromkeys(own, STREAMS_ACCOUNT) | _asked_by(service)
 
