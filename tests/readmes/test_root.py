@@ -73,6 +73,7 @@ def test_every_decision_has_its_parts_and_a_number_of_its_own() -> None:
         text = page.read_text()
         assert text.startswith(f"# {page.name[:4]}: "), page.name
         assert {"## What was decided", "## Why", "## What follows"} <= set(text.splitlines()), page.name
+        assert page.name < "0004" or "## What would reopen it" in text, page.name
 
 
 # The diagram of one job -----------------------------------------------------------------------------------------------
@@ -141,3 +142,12 @@ def test_the_licence_is_whole() -> None:
     assert all(f"   {number}. " in text for number in range(1, 10))
     assert "END OF TERMS AND CONDITIONS" in text
     assert "[Apache-2.0](LICENSE)" in README
+
+
+def test_the_glossary_has_each_word_once_and_says_what_it_is_not() -> None:
+    text = (ROOT / "contracts/README.md").read_text().partition("## Glossary\n")[2].partition("\n## ")[0]
+    rows = [row.strip("|").split(" | ") for row in text.splitlines() if row.startswith("| **")]
+    words = [word for row in rows for word in re.findall(r"[\w ]+", row[0].replace("*", "")) if word.strip()]
+    assert len(rows) >= 20
+    assert len(words) == len(set(words))
+    assert all(len(row) == 3 and all(cell.strip() for cell in row) for row in rows)
