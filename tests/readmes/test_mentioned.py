@@ -1,4 +1,4 @@
-"""Commands that are mentioned in passing, in documents, decisions and comments of the deployment's files, are there."""
+"""Commands that are mentioned in passing, in READMEs, decisions and comments of the deployment's files, are there."""
 
 import re
 from itertools import chain

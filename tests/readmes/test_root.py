@@ -15,7 +15,12 @@ from tests.readmes.blocks import ROOT, blocks_of, documents
 
 README = (ROOT / "README.md").read_text()
 PATH = README.partition("### In half an hour\n")[2].partition("\n\n")[0]
-PAGES = [*documents(), *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
+PAGES = sorted(
+    {
+        *documents(),
+        *(str(page.relative_to(ROOT)) for page in (*ROOT.glob("docs/**/*.md"), *ROOT.glob("services/*/docs/*.md"))),
+    }
+)
 MOST_LINES = 2000
 """Of code on the reading path: what somebody reads in half an hour without reading each line."""
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 from closet_chassis.settings import ServiceSettings
 from closet_contracts.catalog import EVENTS, subscriptions_of
-from closet_contracts.nouns import Service, owner_of
+from closet_contracts.nouns import Service, noun_of, owner_of
 from closet_storage.access import StorageSettings
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic.fields import FieldInfo
@@ -27,6 +27,7 @@ NOT_YET: frozenset[tuple[Service, str]] = frozenset(
 
 _QUOTED = re.compile(r"`([^`]*)`")
 _EVENT = re.compile(r"(?:closet\.)?([a-z]+\.[a-z_]+(?:/[a-z_]+)*|[a-z]+\.\*)(?:\.v\d+)?")
+_BUT = re.compile(r" but ((?:(?:, | and )?`[a-z._]+`)+)")
 _METRIC = re.compile(r"[a-z]+(?:_[a-z0-9]+)+(?:\{[a-z_,]+\})?")
 _WORDS = re.compile(r"[^`\d]*")
 _LABELS = ("consumes", "emits", "measures")
@@ -65,14 +66,15 @@ def listed(text: str, label: str) -> str:
 
 
 def event_types(text: str) -> set[str]:
-    """Return the event types that are named: `job.failed`, `credit.held/denied`, `job.*`."""
+    """Return the event types that are named: `job.failed`, `credit.held/denied`, `job.*` but `job.expired`."""
+    excluded = {name for names in _BUT.findall(text) for name in _QUOTED.findall(names)}
     names: set[str] = set()
-    for quoted in _QUOTED.findall(text):
+    for quoted in _QUOTED.findall(_BUT.sub("", text)):
         if match := _EVENT.fullmatch(quoted):
             noun, _, facts = match[1].partition(".")
-            names |= {model.TYPE for model in EVENTS if model.TYPE.split(".")[1] == noun} if facts == "*" else set()
+            names |= {model.TYPE for model in EVENTS if noun_of(model.TYPE) == noun} if facts == "*" else set()
             names |= {f"closet.{noun}.{fact}.v1" for fact in facts.split("/") if fact != "*"}
-    return names
+    return names - {f"closet.{name}.v1" for name in excluded}
 
 
 def consumed(service: Service) -> set[str]:
@@ -235,6 +237,7 @@ def test_a_row_that_is_missing_too_many_or_wrong_is_found(change: tuple[str, str
         "| | |\n|---|---|\n| **emits** | `job.failed`, one of `job.completed` and `job.expired` |\n",
         "| emits | when |\n|---|---|\n| `job.failed` | `job.accepted` |\n| `job.completed/expired` | |\n",
         "**Emits** `closet.job.failed.v1`, `job.completed` and\n`job.expired`. **Asks** `job.accepted`.\n\n",
+        "**Emits** `job.*` but `job.accepted`, `job.dispatched`, `job.stop_requested` and `job.cancelled`.\n\n",
     ],
 )
 def test_every_form_of_a_list_is_read(text: str) -> None:
