@@ -20,13 +20,13 @@ from closet_devstack.tenants import Tenant
 from closet_devstack.testing import eventually
 
 from tests.chaos.operating import operating
-from tests.readmes.blocks import ROOT, Block, blocks_of, readmes
+from tests.readmes.blocks import ROOT, Block, blocks_of, documents
 from tests.readmes.conftest import Terminal
 from tests.readmes.table import DRAWINGS, FRAGMENTS, RUN, SANDBOX
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
-BLOCKS = {(block.file, block.number): block for file in readmes() for block in blocks_of(file)}
+BLOCKS = {(block.file, block.number): block for file in documents() for block in blocks_of(file)}
 CLIENT = "libs/client/README.md"
 SHOPPER = "shopper-17"
 
@@ -37,7 +37,7 @@ def block(file: str, number: int) -> Block:
 
 async def test_every_block_is_run_or_says_why_not() -> None:
     assert set(BLOCKS) == {*RUN, *FRAGMENTS, *DRAWINGS}
-    assert all(BLOCKS[place].language == "" for place in DRAWINGS)
+    assert all(BLOCKS[place].language in {"", "mermaid"} for place in DRAWINGS)
     assert not {*RUN} & {*FRAGMENTS, *DRAWINGS}
 
 
@@ -55,7 +55,7 @@ async def test_a_fragment_is_python(place: tuple[str, int]) -> None:
 
 async def test_every_target_of_make_is_there() -> None:
     code = "\n".join(block.text for block in BLOCKS.values() if block.language == "sh")
-    inline = "\n".join(re.findall(r"`([^`\n]+)`", "\n".join((ROOT / file).read_text() for file in readmes())))
+    inline = "\n".join(re.findall(r"`([^`\n]+)`", "\n".join((ROOT / file).read_text() for file in documents())))
     targets = sorted(set(re.findall(r"^(?:\w+=\S+ )*make ([a-z-]+)", f"{code}\n{inline}", re.MULTILINE)))
     assert {"demo", "test", "run", "help", "check", "bench"} <= set(targets)
     tried = await asyncio.to_thread(
