@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from closet_contracts.job import ItemFailure
 from closet_devstack.testing import eventually
+from kiosk_gateway import app
 from kiosk_gateway.handlers import jobs as handlers
+from kiosk_gateway.handlers.projection import JobWatchers
 from kiosk_gateway.http import events as streams
 
 
@@ -51,7 +53,7 @@ async def test_a_stream_tells_the_whole_life_and_ends(replica: Any, world: Any, 
 async def test_a_stream_resumes_at_another_replica_without_a_gap(
     replica: Any, world: Any, life: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "LOOK_EVERY_S", 3600.0)  # only the bell wakes them
+    monkeypatch.setattr(handlers, "POLL_INTERVAL_S", 3600.0)  # only the bell wakes them
     instances = [await replica(), await replica()]
     apis = [await instance.user() for instance in instances]
     await apis[0].consent()
@@ -88,8 +90,8 @@ async def test_a_stream_after_an_id_that_no_line_has_ends_with_its_job(replica: 
 async def test_who_waits_looks_even_if_the_bell_is_lost(
     replica: Any, world: Any, life: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "LOOK_EVERY_S", 0.05)
-    monkeypatch.setattr("kiosk_gateway.handlers.waiting.Waiters.wake", lambda *_: None)
+    monkeypatch.setattr(handlers, "POLL_INTERVAL_S", 0.05)
+    monkeypatch.setattr("kiosk_gateway.handlers.projection.JobWatchers.notify", lambda *_: None)
     api = await (await replica()).user()
     await api.consent()
     job = life(await api.try_on())
@@ -111,7 +113,9 @@ async def test_a_silent_stream_has_a_heartbeat(replica: Any, monkeypatch: pytest
                 break
 
 
-async def test_streams_and_polls_end_when_the_process_stops(replica: Any) -> None:
+async def test_streams_and_polls_end_when_the_process_stops(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    watchers = JobWatchers()
+    monkeypatch.setattr(app, "JobWatchers", lambda: watchers)
     instance = await replica()
     api = await instance.user()
     await api.consent()
@@ -119,17 +123,10 @@ async def test_streams_and_polls_end_when_the_process_stops(replica: Any) -> Non
     stream = lines_of(api, job_id)
     await anext(stream)
     poll = asyncio.ensure_future(api.get(f"/gen/job/{job_id}?wait=30"))
-    jobs = instance.process.app
-    await eventually(lambda: len(_watchers(jobs, job_id)) == 2)
+    await eventually(lambda: len(watchers._watchers.get(job_id, ())) == 2)
     await instance.stop()
     assert (await poll).body["status"] == "queued"
     assert [line async for line in stream] == []
-
-
-def _watchers(app: Any, job_id: str) -> Any:
-    from kiosk_gateway.http.context import GATEWAY  # noqa: PLC0415  the one look inside
-
-    return app[GATEWAY].jobs.waiters._waiting.get(job_id, ())
 
 
 async def test_a_long_poll_waits_for_the_end_and_with_an_etag_for_any_change(

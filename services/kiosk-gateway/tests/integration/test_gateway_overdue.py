@@ -18,8 +18,8 @@ WORDS = {"prompt": "a red dress"}
 
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "LOOK_EVERY_S", 0.05)
-    monkeypatch.setattr(admission, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(app, "OVERDUE_INTERVAL_S", 0.05)
+    monkeypatch.setattr(admission, "QUEUE_MAX_AGE_S", 0.0)
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from closet_contracts.work import TryOn
 from closet_messaging.handling import handle
 from closet_messaging.unit import OutboxRow
 from kiosk_gateway.domain.jobs import Status
-from kiosk_gateway.handlers.waiting import Doorbell, Waiters
+from kiosk_gateway.handlers.projection import JobChangeNotifier, JobWatchers
 from kiosk_gateway.store.intake import NewJob, add_jobs
-from kiosk_gateway.store.jobs import Job, read
+from kiosk_gateway.store.jobs import JobRecord, read
 from kiosk_gateway.subscriptions import subscriptions
 
 NOW = datetime.now(UTC)
@@ -45,7 +45,7 @@ class Desk:
 
     def __init__(self, pool: Any) -> None:
         self.pool = pool
-        self.doorbell = Doorbell(Waiters())
+        self.doorbell = JobChangeNotifier(JobWatchers())
 
     async def take(self, *events: Event[EventData]) -> None:
         await handle(self.pool, Nobody(), subscriptions(self.doorbell), events)
@@ -56,7 +56,7 @@ class Desk:
             await add_jobs(conn, [job], "closet.generation.requested.v1", Service.KIOSK_GATEWAY)
         return job.job_id
 
-    async def job(self, job_id: str) -> Job:
+    async def job(self, job_id: str) -> JobRecord:
         async with self.pool.acquire() as conn:
             return (await read(conn, [job_id]))[job_id]
 
@@ -127,7 +127,7 @@ def batch_life(job_id: str) -> list[Event[EventData]]:
     return [event(fact, number + 1) for number, fact in enumerate(facts)]
 
 
-def seen(job: Job) -> dict[str, Any]:
+def seen(job: JobRecord) -> dict[str, Any]:
     """All that does not depend on the order in which things became known."""
     return {
         "status": job.status,

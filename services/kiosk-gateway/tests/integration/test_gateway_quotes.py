@@ -5,7 +5,7 @@ from typing import Any
 
 from closet_contracts.credit import CreditPricesPublished, PriceBook
 from closet_devstack.testing import eventually
-from kiosk_gateway.worker import keep_house
+from kiosk_gateway.worker import purge_expired
 
 TERMS = {"type": "text2img", "variants": 2}
 BODY = {"prompt": "a red dress", "variants": 2}
@@ -88,8 +88,8 @@ async def test_a_quote_that_has_expired_is_told_and_in_the_end_forgotten(replica
     api = await (await replica()).user("slow")
     body = {**BODY, "quoteId": (await api.post("/gen/estimate", TERMS)).body["quoteId"]}
     assert (await api.post("/gen/text2img", body)).code == "quote_expired"
-    await keep_house(pool)
+    await purge_expired(pool)
     assert (await api.post("/gen/text2img", body)).code == "quote_expired"
     await pool.execute("UPDATE quotes SET expires_at = now() - interval '25 hours'")
-    await keep_house(pool)
+    await purge_expired(pool)
     assert (await api.post("/gen/text2img", body)).code == "quote_not_found"

@@ -45,7 +45,7 @@ def batch(items: int) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _always_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(admission, "QUEUE_MAX_AGE_S", 0.0)
 
 
 async def test_the_estimated_time_is_the_wait_and_the_usual_time(replica: Any, heard: Any) -> None:
@@ -111,6 +111,6 @@ async def test_between_two_looks_a_replica_counts_what_it_takes(
 ) -> None:
     api = await (await replica()).user()
     await heard(capacity(60.0))
-    monkeypatch.setattr(admission, "LOOK_EVERY_S", 3600.0)
+    monkeypatch.setattr(admission, "QUEUE_MAX_AGE_S", 3600.0)
     times = [(await api.post("/gen/text2img", WORDS)).body["estimatedTime"] for _ in range(4)]
     assert times == [8, 9, 10, 11]
