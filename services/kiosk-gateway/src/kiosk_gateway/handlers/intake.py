@@ -141,7 +141,7 @@ class Intake:
     async def _decide_all(self, tx: Tx, group: Sequence[JobRequest]) -> list[Decision]:
         uploads = {each.upload_id for request in group for each in request.inputs}
         persons, quotes = {request.person for request in group}, {request.quote for request in group if request.quote}
-        facts = await store.look_up(tx.conn, uploads, persons, self._consent_version, quotes)
+        facts = await store.read_facts(tx.conn, uploads, persons, self._consent_version, quotes)
         await self._admission.refresh(tx.conn)
         return [Decision(request, await self._decide(tx, request, facts)) for request in group]
 

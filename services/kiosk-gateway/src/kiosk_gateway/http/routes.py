@@ -1,7 +1,7 @@
 """The route table: everything that this service answers over HTTP."""
 
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from kiosk_gateway.domain import refusals
 from kiosk_gateway.domain.access import Scope
@@ -270,34 +270,27 @@ def _billing_routes(endpoints: billing.BillingEndpoints) -> tuple[Route, ...]:
 
 
 def _process_routes(endpoints: docs.DocsEndpoints) -> tuple[Route, ...]:
+    ready = {200: models.Ready, 503: models.Ready}
     return (
         Route("GET", "/livez", None, "Return whether the process is running.", {200: models.Alive}),
-        Route(
-            "GET",
-            "/readyz",
-            None,
-            "Return whether the process can serve requests.",
-            {200: models.Ready, 503: models.Ready},
-        ),
-        Route("GET", "/health", None, "Alias of /readyz.", {200: models.Ready, 503: models.Ready}),
+        Route("GET", "/readyz", None, "Return whether the process can serve requests.", ready),
+        Route("GET", "/health", None, "Alias of /readyz.", ready),
         Route("GET", "/openapi.json", endpoints.openapi, "Return this description.", {200: Media.JSON}),
         Route("GET", "/docs", endpoints.page, "Show this description as a web page.", {200: Media.HTML}),
     )
 
 
-def _described() -> tuple[Route, ...]:
-    # Classes in place of objects: nothing can be served by them, which a description does not need.
-    return routes(
-        token_endpoints=cast("Any", tokens.TokenEndpoints),
-        consent_endpoints=cast("Any", consent.ConsentEndpoints),
-        upload_endpoints=cast("Any", uploads.UploadEndpoints),
-        generation_endpoints=cast("Any", generation.GenerationEndpoints),
-        job_endpoints=cast("Any", jobs.JobEndpoints),
-        event_endpoints=cast("Any", events.EventEndpoints),
-        billing_endpoints=cast("Any", billing.BillingEndpoints),
-        docs_endpoints=cast("Any", docs.DocsEndpoints),
-    )
+# Classes in place of objects: nothing can be served by them, which a description does not need.
+_CLASSES: dict[str, Any] = {
+    "token_endpoints": tokens.TokenEndpoints,
+    "consent_endpoints": consent.ConsentEndpoints,
+    "upload_endpoints": uploads.UploadEndpoints,
+    "generation_endpoints": generation.GenerationEndpoints,
+    "job_endpoints": jobs.JobEndpoints,
+    "event_endpoints": events.EventEndpoints,
+    "billing_endpoints": billing.BillingEndpoints,
+    "docs_endpoints": docs.DocsEndpoints,
+}
 
-
-ROUTES = _described()
+ROUTES = routes(**_CLASSES)
 """The table as far as a description needs it; `routes` returns the one that serves."""

@@ -38,10 +38,10 @@ def _names(keys: Collection[Key]) -> tuple[list[str], list[str], list[str]]:
 
 # By key with LATERAL, for the reason given in `intake`.
 FIND_ANSWERS = """
-    SELECT found.* FROM unnest($1::text[], $2::text[], $3::text[]) AS asked (tenant, usr, key)
+    SELECT found.* FROM unnest($1::text[], $2::text[], $3::text[]) AS keys (tenant, usr, key)
     CROSS JOIN LATERAL (
         SELECT * FROM idempotency i
-        WHERE i.tenant_id = asked.tenant AND i.user_id = asked.usr AND i.key = asked.key LIMIT 1
+        WHERE i.tenant_id = keys.tenant AND i.user_id = keys.usr AND i.key = keys.key LIMIT 1
     ) found
 """
 

@@ -77,42 +77,42 @@ class Facts:
 
 # LATERAL with LIMIT 1 looks each row up by its key, whatever the planner's statistics say: a plan made while the tables
 # were small would read a whole table for a batch, and would be kept while the table grows.
-LOOK_UP = """
+READ_FACTS = """
     SELECT
         ARRAY(
-            SELECT (upload_id, tenant_id, user_id) FROM unnest($1::text[]) AS asked (id)
-            CROSS JOIN LATERAL (SELECT * FROM uploads u WHERE u.upload_id = asked.id LIMIT 1) found
+            SELECT (upload_id, tenant_id, user_id) FROM unnest($1::text[]) AS keys (id)
+            CROSS JOIN LATERAL (SELECT * FROM uploads u WHERE u.upload_id = keys.id LIMIT 1) found
         ) AS owners,
         ARRAY(
-            SELECT (found.tenant_id, found.user_id, given_at) FROM unnest($2::text[], $3::text[]) AS asked (tenant, usr)
+            SELECT (found.tenant_id, found.user_id, given_at) FROM unnest($2::text[], $3::text[]) AS keys (tenant, usr)
             CROSS JOIN LATERAL (
-                SELECT * FROM consents c WHERE c.tenant_id = asked.tenant AND c.user_id = asked.usr LIMIT 1
+                SELECT * FROM consents c WHERE c.tenant_id = keys.tenant AND c.user_id = keys.usr LIMIT 1
             ) found
             WHERE version = $4 AND withdrawn_at IS NULL
         ) AS consents,
         ARRAY(
-            SELECT (account_id, available) FROM unnest($5::text[]) AS asked (id)
-            CROSS JOIN LATERAL (SELECT * FROM accounts a WHERE a.account_id = asked.id LIMIT 1) found
+            SELECT (account_id, available) FROM unnest($5::text[]) AS keys (id)
+            CROSS JOIN LATERAL (SELECT * FROM accounts a WHERE a.account_id = keys.id LIMIT 1) found
         ) AS available,
         (
             SELECT jsonb_agg(jsonb_build_array(found.tenant_id, found.user_id, quote_id, item, price, expires_at))
-            FROM unnest($6::text[], $7::text[], $8::text[]) AS asked (tenant, usr, id)
+            FROM unnest($6::text[], $7::text[], $8::text[]) AS keys (tenant, usr, id)
             CROSS JOIN LATERAL (
                 SELECT * FROM quotes q
-                WHERE q.tenant_id = asked.tenant AND q.user_id = asked.usr AND q.quote_id = asked.id LIMIT 1
+                WHERE q.tenant_id = keys.tenant AND q.user_id = keys.usr AND q.quote_id = keys.id LIMIT 1
             ) found
         ) AS quotes
 """
 
 
-async def look_up(
+async def read_facts(
     conn: Connection, uploads: Iterable[str], persons: Iterable[Person], version: str, quotes: Iterable[QuoteName]
 ) -> Facts:
     """Read the facts about a batch: one snapshot, and the price book."""
     tenants, users = zip(*persons, strict=True)
     accounts = [account_of(tenant) for tenant in set(tenants)]
     named = list(zip(*quotes, strict=True)) or [(), (), ()]
-    (row,) = await conn.fetch(LOOK_UP, list(uploads), tenants, users, version, accounts, *named)
+    (row,) = await conn.fetch(READ_FACTS, list(uploads), tenants, users, version, accounts, *named)
     return Facts(
         owners={upload: (tenant, user) for upload, tenant, user in row["owners"]},
         consents={(tenant, user): since for tenant, user, since in row["consents"]},
@@ -168,21 +168,21 @@ async def add_jobs(conn: Connection, jobs: Sequence[NewJob], event_type: str, se
     """Store new jobs and the first entries of their timelines."""
     await conn.execute(
         """
-        WITH asked AS (
+        WITH requested AS (
             SELECT *, $13::jsonb -> job_id AS inputs FROM unnest(
                 $1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[],
                 $7::timestamptz[], $8::timestamptz[], $11::text[], $12::int[]
             ) AS t (job_id, tenant_id, user_id, kind, credits, usd_cents, at, deadline, priority, items)
         ), entries AS (
             INSERT INTO job_events (job_id, seq, type, service, at, status, progress)
-            SELECT job_id, 1, $9, $10, at, 'queued', 0 FROM asked
+            SELECT job_id, 1, $9, $10, at, 'queued', 0 FROM requested
         )
         INSERT INTO jobs (
             job_id, tenant_id, user_id, kind, credits, usd_cents, created_at, updated_at, deadline, events,
             priority, items, inputs
         )
         SELECT job_id, tenant_id, user_id, kind, credits, usd_cents, at, at, deadline, 1, priority, items, inputs
-        FROM asked
+        FROM requested
         """,
         [job.job_id for job in jobs],
         [job.tenant for job in jobs],

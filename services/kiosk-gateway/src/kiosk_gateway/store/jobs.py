@@ -77,8 +77,8 @@ READ = f"""
         SELECT jsonb_agg(jsonb_build_array(seq, type, service, at, e.status, e.progress, part, code) ORDER BY seq)
         FROM job_events e WHERE e.job_id = found.job_id
     ) AS timeline
-    FROM unnest($1::text[]) AS asked (id)
-    CROSS JOIN LATERAL (SELECT * FROM jobs j WHERE j.job_id = asked.id LIMIT 1) found
+    FROM unnest($1::text[]) AS keys (id)
+    CROSS JOIN LATERAL (SELECT * FROM jobs j WHERE j.job_id = keys.id LIMIT 1) found
 """  # noqa: S608  constants
 
 
@@ -104,8 +104,8 @@ async def page(  # noqa: PLR0913  what a page depends on
     conn: Connection, tenant: str, user: str, *, before: str | None, status: Status | None, limit: int
 ) -> list[JobRecord]:
     """Return a user's jobs without timelines, newest first, older than `before`."""
-    asked = (tenant, user, before or _AFTER_EVERY_ID, limit)
-    rows = await (conn.fetch(PAGE, *asked) if status is None else conn.fetch(PAGE_OF_STATUS, *asked, status))
+    arguments = (tenant, user, before or _AFTER_EVERY_ID, limit)
+    rows = await (conn.fetch(PAGE, *arguments) if status is None else conn.fetch(PAGE_OF_STATUS, *arguments, status))
     return [_job(row) for row in rows]
 
 
