@@ -21,7 +21,7 @@ from kiosk_gateway.handlers.projection import JobChangeNotifier, JobWatchers
 from kiosk_gateway.handlers.revocation import REFRESH_INTERVAL_S, Revocations
 from kiosk_gateway.handlers.sessions import Sessions
 from kiosk_gateway.handlers.templates import Templates
-from kiosk_gateway.handlers.uploads import Uploads
+from kiosk_gateway.handlers.uploads import Uploads, UploadUrls
 from kiosk_gateway.http.billing import BillingEndpoints
 from kiosk_gateway.http.consent import ConsentEndpoints
 from kiosk_gateway.http.docs import DocsEndpoints, add_assets
@@ -87,7 +87,7 @@ def _routes(  # noqa: PLR0913, PLR0917  what the endpoints share
     return routes(
         token_endpoints=TokenEndpoints(Sessions(bus.transaction, issuer, revocations), revocations, issuer),
         consent_endpoints=ConsentEndpoints(Consents(bus.transaction, bus.pool, settings.consent_version)),
-        upload_endpoints=UploadEndpoints(Uploads(bus.transaction), bus),
+        upload_endpoints=UploadEndpoints(UploadUrls(Uploads(bus.transaction), bus)),
         generation_endpoints=GenerationEndpoints(_intake(settings, bus), Templates(bus), billing, settings.public_url),
         job_endpoints=JobEndpoints(
             jobs, Cancellations(bus.transaction, notifier), ResultUrls(bus), revocations, settings.public_url

@@ -1,4 +1,4 @@
-"""How long a job waits for the vendor: the tasks ahead of it, divided by the vendor's rate."""
+"""The wait of a job for the vendor: the tasks ahead of it, divided by the vendor's rate."""
 
 import math
 from collections import Counter

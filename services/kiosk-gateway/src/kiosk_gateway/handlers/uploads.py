@@ -7,9 +7,12 @@ from operator import attrgetter
 from closet_chassis.batching import Batcher
 from closet_chassis.problems import Problem
 from closet_contracts.ids import new_id
+from closet_contracts.rpc import SignedPut, SignPut
+from closet_messaging.bus import Bus
 from closet_messaging.unit import Begin
 
 from kiosk_gateway.handlers.idempotency import resolve, without_duplicate_keys
+from kiosk_gateway.handlers.problems import ask
 from kiosk_gateway.store.idempotency import Answer, Key
 from kiosk_gateway.store.intake import add_uploads
 
@@ -57,3 +60,23 @@ class Uploads:
                 await add_uploads(tx.conn, [(each.upload_id, each.tenant, each.user) for each in new])
                 answers |= {each.proposal.upload_id: each.answer for each in resolved}
         return [answers[upload.upload_id] for upload in batch]
+
+
+class UploadUrls:
+    """Announces uploads and asks upload-signer for their URLs."""
+
+    def __init__(self, uploads: Uploads, bus: Bus) -> None:
+        self._uploads = uploads
+        self._bus = bus
+
+    async def create(
+        self, upload: NewUpload, *, content_type: str, size: int, sha256: str | None
+    ) -> tuple[str, SignedPut]:
+        """Return the id of the announced upload and its signed URL, which accepts exactly this content.
+
+        Raises:
+            Problem: the key was used for a different request, or upload-signer does not answer.
+        """
+        upload_id = await self._uploads.announce(upload)
+        put = SignPut(tenant_id=upload.tenant, upload_id=upload_id, content_type=content_type, size=size, sha256=sha256)
+        return upload_id, await ask(self._bus, put)

@@ -2,8 +2,6 @@
 
 from aiohttp import web
 from closet_chassis.http import read_model
-from closet_contracts.rpc import SignPut
-from closet_messaging.bus import Bus
 from closet_storage import media_types
 
 from kiosk_gateway.domain.refusals import (
@@ -12,8 +10,8 @@ from kiosk_gateway.domain.refusals import (
     UNSUPPORTED_PICTURE_FORMAT,
     UPLOAD_TOO_LARGE,
 )
-from kiosk_gateway.handlers.problems import ask, problem
-from kiosk_gateway.handlers.uploads import NewUpload, Uploads
+from kiosk_gateway.handlers.problems import problem
+from kiosk_gateway.handlers.uploads import NewUpload, UploadUrls
 from kiosk_gateway.http.models import UploadRequest, UploadTicket
 from kiosk_gateway.http.route import CALLER, idempotency_key, reply_private
 
@@ -21,27 +19,20 @@ MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 
 
 class UploadEndpoints:
-    """Serves upload URLs, signed by upload-signer."""
+    """Serves upload URLs."""
 
-    def __init__(self, uploads: Uploads, bus: Bus) -> None:
-        self._uploads = uploads
-        self._bus = bus
+    def __init__(self, urls: UploadUrls) -> None:
+        self._urls = urls
 
     async def create_url(self, request: web.Request) -> web.StreamResponse:
         """POST /gen/upload-url."""
         body = await read_model(request, UploadRequest)
-        _check(body)
+        size = _accepted_size(body)
         caller = request[CALLER]
         upload = NewUpload(caller.tenant, caller.user, idempotency_key(request, body))
-        upload_id = await self._uploads.announce(upload)
-        put = SignPut(
-            tenant_id=caller.tenant,
-            upload_id=upload_id,
-            content_type=body.content_type,
-            size=body.size,
-            sha256=body.sha256,
+        upload_id, signed = await self._urls.create(
+            upload, content_type=body.content_type, size=size, sha256=body.sha256
         )
-        signed = await ask(self._bus, put)
         ticket = UploadTicket(
             upload_id=upload_id,
             key=signed.key,
@@ -52,8 +43,8 @@ class UploadEndpoints:
         return reply_private(ticket)
 
 
-def _check(body: UploadRequest) -> None:
-    """Refuse a picture that could not be used after its upload."""
+def _accepted_size(body: UploadRequest) -> int:
+    """Return the size of the picture; refuse a picture that could not be used after its upload."""
     kind = media_types.canonical(body.content_type)
     if kind in media_types.CONVERTIBLE:
         raise problem(UNSUPPORTED_PICTURE_FORMAT)
@@ -63,3 +54,4 @@ def _check(body: UploadRequest) -> None:
         raise problem(SIZE_REQUIRED)
     if body.size > MAX_UPLOAD_BYTES:
         raise problem(UPLOAD_TOO_LARGE)
+    return body.size
