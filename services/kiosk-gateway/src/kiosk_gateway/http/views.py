@@ -11,6 +11,9 @@ from kiosk_gateway.http.route import Json, RequestBody, Text
 from kiosk_gateway.http.work import PREFIX, Cost, JobLinks, links, usd
 from kiosk_gateway.store.jobs import JobEvent, JobRecord
 
+_WAIT_FOR_JOB = "Seconds to wait for the job's end or, with If-None-Match, for a change; at most 30."
+_WAIT_FOR_CHARGE = "Seconds to wait until the charge is known; at most 30."
+
 
 class Result(Json):
     """A file that was made: a picture, or the JSON of an analysis. `item` is its task, `label` what it shows.
@@ -108,9 +111,9 @@ class JobPage(Json):
 
 
 class JobQuery(RequestBody):
-    """`wait`: seconds to wait for the job's end or, with `If-None-Match`, for a change; at most 30."""
+    """How long to wait for the job."""
 
-    wait: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
+    wait: Annotated[float, Field(ge=0, allow_inf_nan=False, description=_WAIT_FOR_JOB)] = 0
 
 
 class JobsQuery(RequestBody):
@@ -122,9 +125,9 @@ class JobsQuery(RequestBody):
 
 
 class CancelQuery(RequestBody):
-    """`wait`: seconds to wait until the charge is known; at most 30."""
+    """How long to wait for the charge."""
 
-    wait: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10
+    wait: Annotated[float, Field(ge=0, allow_inf_nan=False, description=_WAIT_FOR_CHARGE)] = 10
 
 
 def summary(base: str, job: JobRecord) -> JobSummary:
