@@ -18,13 +18,13 @@ import upload_signer.subscriptions
 from aiohttp import web
 from billing_meter.store.prices import PriceBooks
 from closet_chassis.batching import Batcher
-from closet_chassis.lanes import Claimed
+from closet_chassis.leased_work import Claimed
 from closet_chassis.postgres import Pool, close_pool, create_pool
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.servers.perfect import PerfectServer
 from closet_devstack.servers.s3 import S3Server
-from closet_messaging.handling import Handlers
-from closet_messaging.unit import Begin, OutboxRow, Tx, transaction
+from closet_messaging.inbox import Handlers
+from closet_messaging.transaction import Begin, OutboxRow, Tx, transaction
 from closet_storage.objects import ObjectStore, open_store
 from closet_storage.pool import PicturePool
 from closet_storage.signing import Signer
@@ -85,7 +85,7 @@ class NoRelay:
 
     service: Service
 
-    def offer(self, rows: Sequence[OutboxRow]) -> None: ...
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None: ...
 
 
 @dataclass(frozen=True)

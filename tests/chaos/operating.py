@@ -13,12 +13,12 @@ from uuid import uuid4
 
 from closet_chassis.postgres import close_pool, create_pool
 from closet_contracts.catalog import OPERATOR, STREAMS, Stream
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.environment import inherited
 from closet_devstack.process import run
 from closet_devstack.stack import Stack
 from closet_messaging.connection import connect, drain
-from closet_messaging.deadletters import StoredLetter, letters
+from closet_messaging.dead_letters import StoredDeadLetter, list_dead_letters
 from closet_messaging.streams import REPLAY, subscriptions
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -87,9 +87,9 @@ class Operator:
         await reader.unsubscribe()
         return found
 
-    async def letters(self) -> list[StoredLetter]:
+    async def letters(self) -> list[StoredDeadLetter]:
         """All dead letters."""
-        return [letter async for letter in letters(self.js)]
+        return [letter async for letter in list_dead_letters(self.js)]
 
     async def replayed_to(self) -> dict[str, int]:
         """How many dead letters were delivered again, to whom."""

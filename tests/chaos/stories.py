@@ -9,7 +9,7 @@ from enum import StrEnum
 from billing_meter.domain.movements import Receipt, wallet_of
 from billing_meter.handlers.receipts import publish_prices, receive_credits
 from closet_contracts.generation import Input
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.work import Role, TryOn
 from closet_devstack import samples
 from closet_devstack.sandbox.perfect.remote import Remote

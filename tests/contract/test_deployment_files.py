@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import yaml
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.servers.s3 import IDENTITIES
 from closet_messaging.permissions import password_variable, server_users
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from html import unescape
 
 import pytest
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.rpc import (
     Difference,
     LedgerLine,
@@ -19,9 +19,9 @@ from closet_contracts.rpc import (
     StatementLine,
 )
 from closet_devstack.parts import Nats
-from closet_messaging import deadletters, rpc
-from closet_messaging.deadletters import DeadLetter
-from closet_messaging.operator import Connection, visit
+from closet_messaging import dead_letters, rpc
+from closet_messaging.connection import BusConnection, operator_connection
+from closet_messaging.dead_letters import DeadLetter
 from closet_messaging.rpc import RpcFailed
 
 from .command import Ran, closet_command
@@ -41,8 +41,8 @@ def run(nats_server: Nats) -> Closet:
 
 
 @pytest.fixture
-async def operator(nats_server: Nats) -> AsyncIterator[Connection]:
-    async with visit(nats_server.url()) as connection:
+async def operator(nats_server: Nats) -> AsyncIterator[BusConnection]:
+    async with operator_connection(nats_server.url()) as connection:
         yield connection
 
 
@@ -63,13 +63,13 @@ def letter(number: int, service: Service = Service.BILLING_METER, payload: bytes
     )
 
 
-async def numbers(operator: Connection) -> list[int]:
-    return [stored.number async for stored in deadletters.letters(operator.jetstream())]
+async def numbers(operator: BusConnection) -> list[int]:
+    return [stored.sequence async for stored in dead_letters.list_dead_letters(operator.jetstream())]
 
 
-async def test_dead_letters_are_listed_whole_in_a_pipe(run: Closet, operator: Connection) -> None:
-    await deadletters.send(operator.jetstream(), letter(1))
-    await deadletters.send(operator.jetstream(), letter(2, Service.JOB_ORCHESTRATOR))
+async def test_dead_letters_are_listed_whole_in_a_pipe(run: Closet, operator: BusConnection) -> None:
+    await dead_letters.send(operator.jetstream(), letter(1))
+    await dead_letters.send(operator.jetstream(), letter(2, Service.JOB_ORCHESTRATOR))
     every, one = await run("dlq", "ls"), await run("dlq", "ls", "--service", "job-orchestrator", "--json")
     assert every.code == 0, every.err
     lines = every.out.splitlines()
@@ -82,10 +82,10 @@ async def test_dead_letters_are_listed_whole_in_a_pipe(run: Closet, operator: Co
 
 
 async def test_a_dead_letter_is_shown_with_its_event_also_where_that_is_no_json(
-    run: Closet, operator: Connection
+    run: Closet, operator: BusConnection
 ) -> None:
-    await deadletters.send(operator.jetstream(), letter(1))
-    await deadletters.send(operator.jetstream(), letter(2, payload=b"[not \xff json"))
+    await dead_letters.send(operator.jetstream(), letter(1))
+    await dead_letters.send(operator.jetstream(), letter(2, payload=b"[not \xff json"))
     shown, text, poison = (
         await run("dlq", "show", "1", "--json"),
         await run("dlq", "show", "1"),
@@ -96,9 +96,11 @@ async def test_a_dead_letter_is_shown_with_its_event_also_where_that_is_no_json(
     assert (poison.code, "[not \N{REPLACEMENT CHARACTER} json" in poison.out) == (0, True)
 
 
-async def test_a_replay_sends_it_back_to_its_service_and_a_discard_to_nobody(run: Closet, operator: Connection) -> None:
+async def test_a_replay_sends_it_back_to_its_service_and_a_discard_to_nobody(
+    run: Closet, operator: BusConnection
+) -> None:
     for number in (1, 2, 3):
-        await deadletters.send(operator.jetstream(), letter(number))
+        await dead_letters.send(operator.jetstream(), letter(number))
     replayed, discarded = await run("dlq", "replay", "1", "3"), await run("dlq", "discard", "2", "--yes")
     assert (replayed.code, discarded.code) == (0, 0)
     assert await numbers(operator) == []
@@ -108,8 +110,8 @@ async def test_a_replay_sends_it_back_to_its_service_and_a_discard_to_nobody(run
     assert (await stream.stream_info("CLOSET_REPLAY")).state.messages == 2
 
 
-async def test_discarding_unasked_is_wrong_use(run: Closet, operator: Connection) -> None:
-    await deadletters.send(operator.jetstream(), letter(1))
+async def test_discarding_unasked_is_wrong_use(run: Closet, operator: BusConnection) -> None:
+    await dead_letters.send(operator.jetstream(), letter(1))
     ran = await run("dlq", "discard", "1")
     assert (ran.code, "--yes" in ran.err) == (2, True)
     assert await numbers(operator) == [1]
@@ -121,7 +123,7 @@ async def test_a_letter_that_is_not_there_is_code_1(run: Closet, command: list[s
     assert (ran.code, ran.err) == (1, "✗ no dead letter has the number 7\n")
 
 
-async def test_a_ledger_is_read_from_billing(run: Closet, operator: Connection) -> None:
+async def test_a_ledger_is_read_from_billing(run: Closet, operator: BusConnection) -> None:
     async def read(request: ReadLedger) -> LedgerPage:
         if request.account_id != "tenant:demo":
             raise RpcFailed("account_not_found", "There is no such account.")
@@ -147,7 +149,7 @@ async def test_a_ledger_that_nobody_answers_for_is_code_1(run: Closet) -> None:
     assert "Traceback" not in ran.err
 
 
-async def test_differences_of_a_day_are_listed_and_are_code_1(run: Closet, operator: Connection) -> None:
+async def test_differences_of_a_day_are_listed_and_are_code_1(run: Closet, operator: BusConnection) -> None:
     async def compare(request: Reconcile) -> Reconciliation:
         found = Difference(kind="capture_differs", id="job_1", tenant_id="demo", expected=5, found=4)
         differences = (found,) if request.day.day == 2 else ()
@@ -166,7 +168,7 @@ async def test_differences_of_a_day_are_listed_and_are_code_1(run: Closet, opera
 
 
 @pytest.fixture
-async def statements(operator: Connection) -> AsyncIterator[None]:
+async def statements(operator: BusConnection) -> AsyncIterator[None]:
     """Two pages of one line each."""
 
     async def read(request: ReadStatement) -> Statement:

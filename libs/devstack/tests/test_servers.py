@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import aiohttp
 import asyncpg
 import pytest
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack import bus, parts
 from closet_devstack.folders import throw_away
 from closet_devstack.parts import choose_nats, choose_postgres, choose_s3

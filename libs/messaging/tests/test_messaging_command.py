@@ -3,11 +3,11 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 from closet_chassis.postgres import Pool
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.servers.nats import NatsServer
 from closet_messaging import outbox
 from closet_messaging.relay import Relay
-from closet_messaging.unit import transaction
+from closet_messaging.transaction import transaction
 
 from .conftest import TENANT, AsService, House, failed
 
@@ -21,7 +21,7 @@ async def run(*arguments: str) -> tuple[int | None, str]:
 
 async def test_provision_makes_the_streams(bare_nats_server: NatsServer) -> None:
     code, output = await run("provision", "--url", bare_nats_server.url())
-    assert (code, "made CLOSET_JOB\n" in output) == (0, True)
+    assert (code, "created CLOSET_JOB\n" in output) == (0, True)
     assert await run("provision", "--url", bare_nats_server.url()) == (0, "")
 
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 
 import pytest
-from closet_contracts.nouns import OWNERS, Service
+from closet_contracts.ownership import OWNERS, Service
 from closet_messaging.permissions import may_publish
 from closet_messaging.streams import subscriptions
 from nats.aio.client import Client

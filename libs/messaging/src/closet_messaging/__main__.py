@@ -1,4 +1,4 @@
-"""`python -m closet_messaging`: what an operator does to the bus."""
+"""`python -m closet_messaging`: operate the bus."""
 
 import argparse
 import asyncio
@@ -10,16 +10,15 @@ from closet_chassis.postgres import close_pool, create_pool
 from closet_contracts.catalog import OPERATOR
 
 from closet_messaging.connection import connect, drain
-from closet_messaging.overdue import read_overdue
 from closet_messaging.permissions import server_users
 from closet_messaging.streams import Drift, provision
-from closet_messaging.sweeper import replay
+from closet_messaging.sweeper import read_overdue, replay_outbox
 
 CONNECT_S = 60.0
 
 
 def main() -> int:
-    """Run a command; 1 if the bus cannot be made as it should be, 2 if the command makes no sense."""
+    """Run a command; return 1 if the bus cannot be made as declared, 2 if an argument is missing or wrong."""
     arguments = _parser().parse_args()
     if arguments.command == "permissions":
         sys.stdout.write(server_users())
@@ -37,13 +36,13 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="closet_messaging", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("permissions", help="print the server's users; it takes passwords from its environment")
-    making = commands.add_parser("provision", help="make or update streams and consumers (as operator)")
+    commands.add_parser("permissions", help="print the NATS server's users; passwords come from its environment")
+    making = commands.add_parser("provision", help="create or update streams and consumers (as operator)")
     making.add_argument("--url", default=os.environ.get("CLOSET_NATS_URL"), help="default: $CLOSET_NATS_URL")
     making.add_argument("--replicas", type=int, default=1, help="copies of each stream in a cluster")
-    waiting = commands.add_parser("outbox", help="what one service has yet to publish and should have by now")
+    waiting = commands.add_parser("outbox", help="show the overdue events of one service")
     waiting.add_argument("--url", default=os.environ.get("CLOSET_DATABASE_URL"), help="default: $CLOSET_DATABASE_URL")
-    again = commands.add_parser("replay-outbox", help="publish again what one service has published, after a loss")
+    again = commands.add_parser("replay-outbox", help="publish a service's events again, after the bus lost data")
     again.add_argument("--url", default=os.environ.get("CLOSET_DATABASE_URL"), help="default: $CLOSET_DATABASE_URL")
     again.add_argument("--since", type=_moment, required=True, help="ISO 8601 with offset, at most a day ago")
     return parser
@@ -77,7 +76,9 @@ async def _outbox(url: str) -> int:
     finally:
         await close_pool(pool)
     for noun, waiting in sorted(overdue.items()):
-        sys.stdout.write(f"closet.{noun}.>: {waiting.count} events wait, the oldest for {waiting.oldest_s:.0f} s\n")
+        sys.stdout.write(
+            f"closet.{noun}.>: {waiting.count} events are overdue, the oldest has waited {waiting.oldest_s:.0f} s\n"
+        )
     if not overdue:
         sys.stdout.write("nothing is overdue\n")
     return 0
@@ -86,7 +87,7 @@ async def _outbox(url: str) -> int:
 async def _replay(url: str, since: datetime) -> int:
     pool = await create_pool(url, 1)
     try:
-        sys.stdout.write(f"{await replay(pool, since)} events will be published again\n")
+        sys.stdout.write(f"{await replay_outbox(pool, since)} events will be published again\n")
     finally:
         await close_pool(pool)
     return 0

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from closet_contracts.catalog import OPERATOR, REQUESTS, Stream, answerer_of
-from closet_contracts.nouns import OWNERS, Service
+from closet_contracts.ownership import OWNERS, Service
 
 from closet_messaging.connection import inbox_prefix
 from closet_messaging.streams import DLQ, published_by, subscriptions
@@ -28,14 +28,14 @@ _MAPPED = f"mappings: {json.dumps({_API + '>': _FAR_API + '>'})}"
 
 
 def may_publish(service: Service) -> list[str]:
-    """Subjects that a service may publish on: its own nouns, bells and dead letters, its own consumers' affairs."""
+    """Return the subjects a service may publish on: its nouns, notifications, dead letters and consumers."""
     return [*_facts(service), *_questions(service), *_consumers(service)]
 
 
 def may_subscribe(service: Service) -> list[str]:
     """Subjects that a service may listen on. Events are pulled, and arrive in its inbox."""
     answered = sorted(request.SUBJECT for request in REQUESTS if answerer_of(request) is service)
-    return [f"{inbox_prefix(service)}.>", _bells(service), *answered, *(["$SRV.>"] if answered else [])]
+    return [f"{inbox_prefix(service)}.>", _notifications(service), *answered, *(["$SRV.>"] if answered else [])]
 
 
 def password_variable(user: str) -> str:
@@ -55,13 +55,13 @@ def server_users(passwords: Mapping[str, str] | None = None) -> str:
     return "accounts {\n" + "".join(accounts) + "}\n"
 
 
-def _bells(service: Service) -> str:
-    return f"closet.bell.{service}.>"
+def _notifications(service: Service) -> str:
+    return f"closet.notify.{service}.>"
 
 
 def _facts(service: Service) -> list[str]:
     nouns = [noun for noun, owner in OWNERS.items() if owner is service]
-    return [*(f"closet.{noun}.>" for noun in nouns), f"closet.dlq.{service}", _bells(service)]
+    return [*(f"closet.{noun}.>" for noun in nouns), f"closet.dlq.{service}", _notifications(service)]
 
 
 def _questions(service: Service) -> list[str]:
@@ -76,7 +76,7 @@ def _asked_by(asker: str) -> dict[str, str]:
 
 def _imports(service: Service) -> dict[str, str]:
     """Subject -> the account that serves it. Bells stay within the service's account."""
-    own = [subject for subject in (*_facts(service), *_consumers(service)) if subject != _bells(service)]
+    own = [subject for subject in (*_facts(service), *_consumers(service)) if subject != _notifications(service)]
     return dict.fromkeys(own, STREAMS_ACCOUNT) | _asked_by(service)
 
 

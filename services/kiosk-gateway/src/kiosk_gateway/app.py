@@ -7,7 +7,7 @@ from closet_chassis.auth import TokenIssuer, TokenVerifier, load_keys
 from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import Pool, open_pool, pool_check, prepare
 from closet_chassis.worker import Wake, work_loop
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_messaging.bus import Bus, open_bus
 
 from kiosk_gateway.domain.access import AUDIENCE
@@ -54,7 +54,7 @@ async def build(process: Process[Settings]) -> None:
     bus = await process.stack.enter_async_context(
         open_bus(process, Service.KIOSK_GATEWAY, pool, subscriptions(notifier))
     )
-    await bus.listen(JOB_CHANGES, notifier.on_notification)
+    await bus.subscribe(JOB_CHANGES, notifier.on_notification)
     revocations = Revocations(pool, bus.transaction)
     await revocations.refresh()
     _start_workers(process, bus, notifier, revocations)
@@ -68,7 +68,7 @@ async def build(process: Process[Settings]) -> None:
 
 def _start_workers(process: Process[Settings], bus: Bus, notifier: JobChangeNotifier, revocations: Revocations) -> None:
     start = process.background.start
-    start("job-changes", notifier.run(partial(bus.ring, JOB_CHANGES)))
+    start("job-changes", notifier.run(partial(bus.notify, JOB_CHANGES)))
     start("purge", work_loop(partial(purge_expired, bus.pool), Wake(), PURGE_INTERVAL_S))
     expire = partial(expire_overdue, bus.transaction, notifier, process.settings.job_overdue_s)
     start("overdue", work_loop(expire, Wake(), OVERDUE_INTERVAL_S))

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from closet_contracts.envelope import Event
 from closet_contracts.generation import GenerationCancelRequested, GenerationRequested
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.person import PersonConsentGiven, PersonConsentWithdrawn
 from closet_contracts.work import tasks_of
-from closet_messaging.recovering import parser, run
-from closet_messaging.recovery import Plan
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
+from closet_recovery.command import parser, run
+from closet_recovery.recovery import Plan
 
 from kiosk_gateway.domain.jobs import Change
 from kiosk_gateway.handlers.projection import JobChangeNotifier, JobWatchers
@@ -20,7 +20,7 @@ from kiosk_gateway.subscriptions import subscriptions
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Recover; see `closet_messaging.recovering.run`."""
+    """Recover; see `closet_recovery.command.run`."""
     return run(Settings, "kiosk_gateway", plan, parser("kiosk_gateway").parse_args(arguments))
 
 

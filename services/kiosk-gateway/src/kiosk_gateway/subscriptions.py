@@ -7,7 +7,7 @@ from typing import get_args
 from closet_contracts.credit import CreditBalanceChanged, CreditPricesPublished
 from closet_contracts.envelope import EventData
 from closet_contracts.render import RenderCapacityChanged
-from closet_messaging.consumer import Handler
+from closet_messaging.inbox import Handler
 
 from kiosk_gateway.domain.jobs import JobFact
 from kiosk_gateway.handlers.projection import (

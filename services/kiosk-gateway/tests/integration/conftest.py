@@ -24,7 +24,7 @@ from closet_contracts.credit import CreditBalanceChanged, CreditPricesPublished,
 from closet_contracts.envelope import Event, EventData, new_event
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted, JobCompleted, JobFailed
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.render import RenderStarted, ResultFile
 from closet_contracts.rpc import (
     ListTemplates,

@@ -12,12 +12,12 @@ from closet_contracts.envelope import Event, EventData, new_event
 from closet_contracts.generation import Priority
 from closet_contracts.ids import new_id
 from closet_contracts.job import ItemFailure, JobAccepted, JobCompleted, JobDispatched, JobExpired, JobFailed
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded, ResultFile
 from closet_contracts.upload import Asset, UploadReady, UploadRejected
 from closet_contracts.work import TryOn
-from closet_messaging.handling import handle
-from closet_messaging.unit import OutboxRow
+from closet_messaging.inbox import handle_batch
+from closet_messaging.transaction import OutboxRow
 from kiosk_gateway.domain.jobs import Status
 from kiosk_gateway.handlers.projection import JobChangeNotifier, JobWatchers
 from kiosk_gateway.store.intake import NewJob, add_jobs
@@ -36,7 +36,7 @@ RESULT = ResultFile(
 class NoRelay:
     service = Service.KIOSK_GATEWAY
 
-    def offer(self, rows: Sequence[OutboxRow]) -> None:
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         assert not rows
 
 
@@ -48,7 +48,7 @@ class Projector:
         self.notifier = JobChangeNotifier(JobWatchers())
 
     async def project(self, *events: Event[EventData]) -> None:
-        await handle(self.pool, NoRelay(), subscriptions(self.notifier), events)
+        await handle_batch(self.pool, NoRelay(), subscriptions(self.notifier), events)
 
     async def new_job(self, items: int = 1) -> str:
         job = NewJob(new_id("job"), "acme", "u-1", "tryon", Priority.INTERACTIVE, items, 5, 50, NOW, LATER)

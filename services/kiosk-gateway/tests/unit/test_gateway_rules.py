@@ -2,7 +2,7 @@ from typing import get_args
 
 from closet_contracts.catalog import EVENTS
 from closet_contracts.credit import CreditBalanceChanged, CreditPricesPublished
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.render import RenderCapacityChanged
 from hypothesis import given
 from hypothesis import strategies as st

@@ -7,9 +7,9 @@ from closet_client.cli.output import fail, run
 from closet_client.cli.settings import nats_url
 
 if TYPE_CHECKING:
-    from closet_messaging.operator import Connection
+    from closet_messaging.connection import BusConnection
 
-Visit = Callable[["Connection"], Awaitable[None]]
+Visit = Callable[["BusConnection"], Awaitable[None]]
 
 
 def on_bus(visit: Visit) -> None:
@@ -19,15 +19,15 @@ def on_bus(visit: Visit) -> None:
 
 async def _on_bus(url: str, work: Visit) -> None:
     from closet_chassis.logs import setup_logging  # noqa: PLC0415  see above
-    from closet_messaging.deadletters import NoSuchLetter  # noqa: PLC0415
-    from closet_messaging.operator import BusUnavailable, visit  # noqa: PLC0415
+    from closet_messaging.connection import BusUnavailable, operator_connection  # noqa: PLC0415
+    from closet_messaging.dead_letters import DeadLetterNotFound  # noqa: PLC0415
     from closet_messaging.rpc import RpcFailed, RpcUnavailable  # noqa: PLC0415
 
     setup_logging("closet", "CRITICAL")
     try:
-        async with visit(url) as connection:
+        async with operator_connection(url) as connection:
             await work(connection)
-    except (BusUnavailable, RpcUnavailable, NoSuchLetter) as error:
+    except (BusUnavailable, RpcUnavailable, DeadLetterNotFound) as error:
         fail(str(error))
     except RpcFailed as error:
         fail(f"{error.detail} ({error.code})")

@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from rich.markup import escape
 
 from closet_client.cli.bus import on_bus
@@ -13,8 +13,8 @@ from closet_client.cli.output import out, print_json, table
 from closet_client.cli.settings import AsJson
 
 if TYPE_CHECKING:
-    from closet_messaging.deadletters import DeadLetter
-    from closet_messaging.operator import Connection
+    from closet_messaging.connection import BusConnection
+    from closet_messaging.dead_letters import DeadLetter
 
 app = typer.Typer(name="dlq", help="Messages that a service gave up on (operator).", no_args_is_help=True)
 
@@ -28,14 +28,14 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def ls(*, service: OfService = None, json: AsJson = False) -> None:
     """List dead letters, the oldest first."""
 
-    async def read(connection: "Connection") -> None:
-        from closet_messaging.deadletters import letters  # noqa: PLC0415  the bus is loaded only when it is used
+    async def read(connection: "BusConnection") -> None:
+        from closet_messaging.dead_letters import list_dead_letters  # noqa: PLC0415  the bus is loaded only when it is used
 
-        found = [stored async for stored in letters(connection.jetstream(), service)]
+        found = [stored async for stored in list_dead_letters(connection.jetstream(), service)]
         if json:
-            print_json({"letters": [{"number": each.number, **_fields(each.letter)} for each in found]})
+            print_json({"letters": [{"number": each.sequence, **_fields(each.dead_letter)} for each in found]})
             return
-        rows = [(str(each.number), *_summary(each.letter)) for each in found]
+        rows = [(str(each.sequence), *_summary(each.dead_letter)) for each in found]
         table("NUMBER", "SERVICE", "EVENT", "TRIES", "FAILED", "ERROR", rows=rows, right=frozenset({"NUMBER", "TRIES"}))
 
     on_bus(read)
@@ -45,10 +45,10 @@ def ls(*, service: OfService = None, json: AsJson = False) -> None:
 def show(number: Number, *, json: AsJson = False) -> None:
     """Show a dead letter with its event."""
 
-    async def read(connection: "Connection") -> None:
-        from closet_messaging import deadletters  # noqa: PLC0415  the bus is loaded only when it is used
+    async def read(connection: "BusConnection") -> None:
+        from closet_messaging import dead_letters  # noqa: PLC0415  the bus is loaded only when it is used
 
-        fields = {"number": number, **_fields(await deadletters.show(connection.jetstream(), number))}
+        fields = {"number": number, **_fields(await dead_letters.get(connection.jetstream(), number))}
         if json:
             print_json(fields)
             return
@@ -64,11 +64,11 @@ def show(number: Number, *, json: AsJson = False) -> None:
 def replay(numbers: Numbers) -> None:
     """Send dead letters back to the service that gave up on them."""
 
-    async def send(connection: "Connection") -> None:
-        from closet_messaging import deadletters  # noqa: PLC0415  the bus is loaded only when it is used
+    async def send(connection: "BusConnection") -> None:
+        from closet_messaging import dead_letters  # noqa: PLC0415  the bus is loaded only when it is used
 
         for number in numbers:
-            letter = await deadletters.replay(connection.jetstream(), number)
+            letter = await dead_letters.replay(connection.jetstream(), number)
             out.print(f"[green]✓[/] {number} {escape(letter.event_type or letter.subject)} -> {letter.service}")
 
     on_bus(send)
@@ -82,11 +82,11 @@ def discard(numbers: Numbers, *, yes: Yes = False) -> None:
             raise typer.BadParameter("nobody can be asked here: say --yes")
         typer.confirm(f"Throw {len(numbers)} away, for good?", abort=True, err=True)
 
-    async def drop(connection: "Connection") -> None:
-        from closet_messaging import deadletters  # noqa: PLC0415  the bus is loaded only when it is used
+    async def drop(connection: "BusConnection") -> None:
+        from closet_messaging import dead_letters  # noqa: PLC0415  the bus is loaded only when it is used
 
         for number in numbers:
-            await deadletters.discard(connection.jetstream(), number)
+            await dead_letters.discard(connection.jetstream(), number)
             out.print(f"[green]✓[/] {number} discarded")
 
     on_bus(drop)

@@ -10,7 +10,7 @@ from closet_client.cli.output import out, print_json, table
 from closet_client.cli.settings import AsJson
 
 if TYPE_CHECKING:
-    from closet_messaging.operator import Connection
+    from closet_messaging.connection import BusConnection
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Such as tenant:demo.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="How many entries, at most.")]
@@ -19,7 +19,7 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="How m
 def ledger(account: Account, *, limit: Limit = 50, json: AsJson = False) -> None:
     """Show an account's entries, the newest first (operator)."""
 
-    async def read(connection: "Connection") -> None:
+    async def read(connection: "BusConnection") -> None:
         from closet_messaging.rpc import ask  # noqa: PLC0415  the bus is loaded only when it is used
 
         page = await ask(connection, ReadLedger(account_id=account, limit=limit))

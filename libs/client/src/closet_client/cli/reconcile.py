@@ -11,7 +11,7 @@ from closet_client.cli.output import FAILED, err, out, print_json, table
 from closet_client.cli.settings import AsJson
 
 if TYPE_CHECKING:
-    from closet_messaging.operator import Connection
+    from closet_messaging.connection import BusConnection
 
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="In UTC; yesterday if not given.")]
 _PATIENCE_S = 120.0
@@ -21,7 +21,7 @@ def reconcile(*, day: Day = None, json: AsJson = False) -> None:
     """Compare a day's captures with jobs, renders and Stripe; exit code 1 if anything differs (operator)."""
     asked = Reconcile(day=day.date() if day else _yesterday())
 
-    async def compare(connection: "Connection") -> None:
+    async def compare(connection: "BusConnection") -> None:
         from closet_messaging.rpc import ask  # noqa: PLC0415  the bus is loaded only when it is used
 
         found = await ask(connection, asked, timeout_s=_PATIENCE_S)

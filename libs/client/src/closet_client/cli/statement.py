@@ -13,7 +13,7 @@ from closet_client.cli.pages import as_csv
 from closet_client.cli.statement_page import as_html
 
 if TYPE_CHECKING:
-    from closet_messaging.operator import Connection
+    from closet_messaging.connection import BusConnection
 
 
 class Format(StrEnum):
@@ -35,7 +35,7 @@ def statement(account: Account, *, since: Since, until: Until, format: As = Form
     """Write an account's statement to standard output (operator)."""
     asked = ReadStatement(account_id=account, since=since.replace(tzinfo=UTC), until=until.replace(tzinfo=UTC))
 
-    async def read(connection: "Connection") -> None:
+    async def read(connection: "BusConnection") -> None:
         found = await _whole(connection, asked)
         if format is Format.JSON:
             print_json(found)
@@ -45,7 +45,7 @@ def statement(account: Account, *, since: Since, until: Until, format: As = Form
     on_bus(read)
 
 
-async def _whole(connection: "Connection", asked: ReadStatement) -> Statement:
+async def _whole(connection: "BusConnection", asked: ReadStatement) -> Statement:
     from closet_messaging.rpc import ask  # noqa: PLC0415  the bus is loaded only when it is used
 
     page = await ask(connection, asked)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from closet_chassis.postgres import create_pool, prepare
 from closet_chassis.settings import ServiceSettings, explain
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 from pydantic import ValidationError
 
 _REFUSED = 1

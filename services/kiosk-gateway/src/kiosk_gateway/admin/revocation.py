@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from kiosk_gateway.admin.database import Act, Result, Verbs, done, in_database, refused
 from kiosk_gateway.store import revocations

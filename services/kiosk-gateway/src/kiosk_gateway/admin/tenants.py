@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from closet_contracts.ids import TenantId
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 from pydantic import TypeAdapter
 
 from kiosk_gateway.admin.database import Result, Verbs, done, in_database, refused

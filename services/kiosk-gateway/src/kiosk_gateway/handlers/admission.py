@@ -8,7 +8,7 @@ from collections.abc import Callable
 from closet_chassis.problems import Problem
 from closet_contracts.generation import Priority
 from closet_contracts.work import Work, tasks_of
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from kiosk_gateway.domain.capacity import UNKNOWN_CAPACITY, Queue
 from kiosk_gateway.domain.refusals import INTAKE_PAUSED, VENDOR_SATURATED

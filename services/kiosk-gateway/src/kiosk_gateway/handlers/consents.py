@@ -5,7 +5,7 @@ from collections.abc import Callable
 from closet_chassis.postgres import Pool
 from closet_contracts.person import PersonConsentGiven, PersonConsentWithdrawn
 from closet_messaging import outbox
-from closet_messaging.unit import Begin, Tx
+from closet_messaging.transaction import Begin, Tx
 
 from kiosk_gateway.domain.access import Caller
 from kiosk_gateway.handlers.idempotency import once

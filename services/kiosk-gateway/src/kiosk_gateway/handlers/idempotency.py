@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from closet_chassis.problems import Problem
-from closet_messaging.unit import Begin, Connection, Tx
+from closet_messaging.transaction import Begin, Connection, Tx
 
 from kiosk_gateway.domain.refusals import IDEMPOTENCY_KEY_REUSED
 from kiosk_gateway.handlers.problems import problem

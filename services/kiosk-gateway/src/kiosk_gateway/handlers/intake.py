@@ -11,10 +11,10 @@ from closet_chassis.problems import Problem
 from closet_contracts.credit import Price, Unpriceable, price
 from closet_contracts.generation import GenerationRequested, Input, Priority
 from closet_contracts.ids import new_id
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.work import Work, tasks_of
 from closet_messaging import outbox
-from closet_messaging.unit import Begin, Tx
+from closet_messaging.transaction import Begin, Tx
 from opentelemetry import context as tracing
 from prometheus_client import Histogram
 

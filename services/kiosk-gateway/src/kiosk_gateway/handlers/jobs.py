@@ -10,12 +10,12 @@ import structlog
 from closet_chassis.batching import Batcher
 from closet_chassis.postgres import Pool
 from closet_contracts.generation import GenerationCancelRequested
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.rpc import SignedGets, SignGet
 from closet_messaging import outbox
 from closet_messaging.bus import Bus
 from closet_messaging.rpc import RpcFailed
-from closet_messaging.unit import Begin, Tx
+from closet_messaging.transaction import Begin, Tx
 
 from kiosk_gateway.domain.access import Caller
 from kiosk_gateway.domain.jobs import Change, Status

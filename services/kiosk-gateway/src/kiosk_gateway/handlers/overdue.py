@@ -5,8 +5,8 @@ from functools import partial
 
 import structlog
 from closet_contracts.job import JobExpired
-from closet_contracts.nouns import Service
-from closet_messaging.unit import Begin
+from closet_contracts.ownership import Service
+from closet_messaging.transaction import Begin
 from prometheus_client import Counter
 
 from kiosk_gateway.domain.jobs import PRESUMED_EXPIRED

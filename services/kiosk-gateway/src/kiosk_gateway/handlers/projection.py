@@ -8,9 +8,9 @@ import structlog
 from closet_chassis.worker import Wake
 from closet_contracts.credit import CreditBalanceChanged, CreditPricesPublished
 from closet_contracts.envelope import Event
-from closet_contracts.nouns import owner_of
+from closet_contracts.ownership import owner_of
 from closet_contracts.render import RenderCapacityChanged
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from kiosk_gateway.domain.jobs import JobFact, change_of
 from kiosk_gateway.store import projection as store

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from closet_chassis.auth import Claims
 from closet_chassis.postgres import Pool
-from closet_messaging.unit import Begin
+from closet_messaging.transaction import Begin
 
 from kiosk_gateway.domain.access import ACCESS_TTL_S, KEY_CLAIM, SESSION_CLAIM, Revoked, RevokedKind
 from kiosk_gateway.store import revocations as store

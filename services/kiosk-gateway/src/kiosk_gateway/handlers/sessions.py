@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from closet_chassis.auth import TokenIssuer
-from closet_messaging.unit import Begin, Tx
+from closet_messaging.transaction import Begin, Tx
 
 from kiosk_gateway.domain.access import (
     ACCESS_TTL_S,

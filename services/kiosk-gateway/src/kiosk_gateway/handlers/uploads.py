@@ -9,7 +9,7 @@ from closet_chassis.problems import Problem
 from closet_contracts.ids import new_id
 from closet_contracts.rpc import SignedPut, SignPut
 from closet_messaging.bus import Bus
-from closet_messaging.unit import Begin
+from closet_messaging.transaction import Begin
 
 from kiosk_gateway.handlers.idempotency import resolve, without_duplicate_keys
 from kiosk_gateway.handlers.problems import ask

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 Answer = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from closet_contracts.credit import Chargeable, Price, PriceBook
 from closet_contracts.generation import Input, Priority
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from kiosk_gateway.domain.access import account_of
 from kiosk_gateway.domain.capacity import UNKNOWN_CAPACITY, Capacity, Queue

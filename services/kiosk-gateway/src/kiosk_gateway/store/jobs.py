@@ -9,7 +9,7 @@ from asyncpg import Record
 from closet_contracts.generation import Input
 from closet_contracts.job import ItemFailure
 from closet_contracts.render import ResultFile
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from kiosk_gateway.domain.jobs import TERMINAL_STATUSES, Status
 

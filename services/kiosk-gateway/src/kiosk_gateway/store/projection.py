@@ -8,7 +8,7 @@ from closet_contracts.credit import CreditBalanceChanged, PriceBook
 from closet_contracts.envelope import Event
 from closet_contracts.model import Model
 from closet_contracts.render import RenderCapacityChanged
-from closet_messaging.unit import Connection, Tx
+from closet_messaging.transaction import Connection, Tx
 
 from kiosk_gateway.domain.jobs import Change
 

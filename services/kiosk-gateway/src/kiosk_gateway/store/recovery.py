@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 
 async def has_job(conn: Connection, job_id: str) -> bool:

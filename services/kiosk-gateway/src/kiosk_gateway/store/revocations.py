@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from kiosk_gateway.domain.access import Revoked, RevokedKind
 

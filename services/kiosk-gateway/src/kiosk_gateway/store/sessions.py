@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from kiosk_gateway.store.tenants import digest
 

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 
 def digest(secret: str) -> bytes:

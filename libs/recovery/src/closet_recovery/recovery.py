@@ -17,22 +17,21 @@ from asyncpg import Record
 from closet_chassis.postgres import Pool
 from closet_contracts.codec import decode
 from closet_contracts.envelope import Event, EventData
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
+from closet_messaging.dead_letters import summarise
+from closet_messaging.inbox import Handler, Handlers, claim
+from closet_messaging.streams import MAX_AGE
+from closet_messaging.transaction import HANDLED_AT, OutboxRow, Tx, transaction
 from nats.js import JetStreamContext
 
-from closet_messaging.deadletters import short
-from closet_messaging.handling import Handler, Handlers
-from closet_messaging.history import read_history
-from closet_messaging.inbox import claim
-from closet_messaging.streams import MAX_AGE
-from closet_messaging.unit import HANDLED_AT, OutboxRow, Tx, transaction
+from closet_recovery.history import read_history
 
 log = structlog.get_logger(__name__)
 
 MARGIN = timedelta(hours=1)
 """So much more is read: what came before the backup and was handled after it."""
-TOLD = "told"
-"""In `Tx.memo`, for a service's handlers: types of what was told the first time because of this event."""
+EMITTED = "emitted"
+"""In `Tx.memo`, for a service's handlers: the types that were emitted because of this event the first time."""
 
 _AT_ONCE = 200
 _NEWEST = "SELECT greatest((SELECT max(created_at) FROM outbox), (SELECT max(handled_at) FROM inbox))"
@@ -55,14 +54,14 @@ _PUT_BACK = """
 
 
 class CannotRecover(Exception):
-    """It was asked wrongly, or what is needed is not there; nothing has happened."""
+    """The arguments are wrong, or what is needed is not there; nothing has happened."""
 
 
 class Diverged(Exception):
-    """Handled again, the event leads to something else than the first time; its transaction is rolled back."""
+    """Handled again, the event has other effects than the first time; its transaction is rolled back."""
 
 
-async def _nothing(_tx: Tx) -> Sequence[str]:
+async def _no_notes(_tx: Tx) -> Sequence[str]:
     return ()
 
 
@@ -70,19 +69,19 @@ async def _nothing(_tx: Tx) -> Sequence[str]:
 class Plan:
     """How one service recovers.
 
-    `facts` restore what the service itself had told, each idempotent. `finish` settles, in the last transaction, what
-    cannot be known, and returns in words what an operator has to do.
+    `facts` restore what the service itself had published, each idempotent. `finish` settles, in the last transaction,
+    what cannot be known, and returns in words what an operator has to do.
     """
 
     service: Service
     handlers: Handlers
     facts: Mapping[type[EventData], Handler] = field(default_factory=dict)
-    finish: Callable[[Tx], Awaitable[Sequence[str]]] = _nothing
+    finish: Callable[[Tx], Awaitable[Sequence[str]]] = _no_notes
 
 
 @dataclass(slots=True)
 class Report:
-    """What was done. `failed`: what could not be taken, by id."""
+    """What was done. `failed`: the events that could not be applied, by id, with the reason."""
 
     read: int = 0
     restored: int = 0
@@ -93,12 +92,12 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class _Later:
+class _NoSink:
     """Nothing is published from here: the service's sweeper does that once it runs."""
 
     service: Service
 
-    def offer(self, rows: Sequence[OutboxRow]) -> None: ...
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None: ...
 
 
 async def recover(js: JetStreamContext, pool: Pool, plan: Plan, since: datetime, *, leave_failed: bool) -> Report:
@@ -148,12 +147,12 @@ async def _take_all(pool: Pool, plan: Plan, report: Report) -> None:
 async def _take(pool: Pool, plan: Plan, row: Record, report: Report) -> str | None:
     event = decode(row["payload"])
     try:
-        async with transaction(pool, _Later(plan.service)) as tx:
+        async with transaction(pool, _NoSink(plan.service)) as tx:
             tx.memo[HANDLED_AT] = row["at"]
             outcome = await (_put_back if row["own"] else _handle)(tx, plan, event, row["payload"])
             await tx.conn.execute("UPDATE recovery_events SET taken_at = now() WHERE event_id = $1", row["event_id"])
     except Exception as error:  # noqa: BLE001 whatever a handler raises; the operator is told of it
-        return f"{event.type}: {short(error)}"
+        return f"{event.type}: {summarise(error)}"
     setattr(report, outcome, getattr(report, outcome) + 1)
     return None
 
@@ -169,14 +168,14 @@ async def _put_back(tx: Tx, plan: Plan, event: Event[Any], payload: bytes) -> st
 async def _handle(tx: Tx, plan: Plan, event: Event[Any], _payload: bytes) -> str:
     if not await claim(tx.conn, [event.id]):
         return "known"
-    told = {
+    emitted = {
         row["thing"]
         for row in await tx.conn.fetch("SELECT thing FROM recovery_events WHERE own AND cause = $1::uuid", event.id)
     }
-    tx.memo[TOLD] = {thing.split(" ")[0] for thing in told}
+    tx.memo[EMITTED] = {thing.split(" ")[0] for thing in emitted}
     await plan.handlers[type(event.data)](tx, event)
-    tx.conclude()
-    tx.outbox[:] = [row for row in tx.outbox if _thing(row) not in told]
+    tx.run_before_commit()
+    tx.outbox[:] = [row for row in tx.outbox if _thing(row) not in emitted]
     return "handled"
 
 
@@ -185,7 +184,7 @@ def _thing(row: OutboxRow) -> str:
 
 
 async def _finish(pool: Pool, plan: Plan) -> Sequence[str]:
-    async with transaction(pool, _Later(plan.service)) as tx:
+    async with transaction(pool, _NoSink(plan.service)) as tx:
         notes = await plan.finish(tx)
         await tx.conn.execute("UPDATE recovery SET finished_at = now()")
         await tx.conn.execute("DELETE FROM recovery_events")

@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from closet_chassis.postgres import close_pool, create_pool, prepare
 from closet_chassis.settings import ServiceSettings, explain
+from closet_messaging.connection import BusUnavailable, operator_connection
 from pydantic import ValidationError
 
-from closet_messaging.operator import BusUnavailable, visit
-from closet_messaging.recovery import CannotRecover, Plan, Report, recover
+from closet_recovery.recovery import CannotRecover, Plan, Report, recover
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -57,7 +57,7 @@ async def _run(settings: ServiceSettings, package: str, plan: Plan, options: Nam
     await prepare(settings, "closet_messaging", package)
     pool = await create_pool(settings.database_url, 1)
     try:
-        async with visit(options.nats_url) as nc:
+        async with operator_connection(options.nats_url) as nc:
             return await recover(nc.jetstream(), pool, plan, options.since, leave_failed=options.leave_failed)
     finally:
         await close_pool(pool)

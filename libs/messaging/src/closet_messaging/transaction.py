@@ -1,4 +1,4 @@
-"""One unit of work: a database transaction, and what happens at its end."""
+"""The transaction of a unit of work, and what happens at its end."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 import asyncpg
 from closet_chassis.postgres import Pool
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
@@ -28,14 +28,14 @@ class OutboxRow:
     replays: int = 0
 
 
-class Offer(Protocol):
-    """Who takes rows that have just been committed: the relay."""
+class OutboxSink(Protocol):
+    """Takes rows that have just been committed: the relay."""
 
     @property
     def service(self) -> Service:
-        """As whom the rows are published; the bus takes that service's own events and no others."""
+        """The service that publishes the rows; the bus takes its own events and no others."""
 
-    def offer(self, rows: Sequence[OutboxRow]) -> None:
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         """Take the rows; never fails, never waits."""
 
 
@@ -45,7 +45,7 @@ class Tx:
 
     conn: Connection
     service: Service
-    """Whose unit of work it is: only events of its own may be emitted."""
+    """The service whose unit of work it is: only its own events may be emitted."""
     outbox: list[OutboxRow] = field(default_factory=list)
     memo: dict[str, Any] = field(default_factory=dict)
     """What handlers of this unit remember for each other, such as rows they have locked and changed."""
@@ -54,7 +54,7 @@ class Tx:
     _hooks: dict[Callable[[], None], None] = field(default_factory=dict)
 
     def now(self) -> datetime:
-        """When what is handled here counts as handled: now, or in a recovery, when it was the first time."""
+        """Return the time at which events count as handled: now, or in a recovery, the time of the first handling."""
         moment: datetime | None = self.memo.get(HANDLED_AT)
         return moment or datetime.now(UTC)
 
@@ -77,15 +77,15 @@ class Tx:
         """Call `hook` once after the commit, however often it is registered; never after a rollback."""
         self._hooks[hook] = None
 
-    def conclude(self) -> None:
-        """Run the steps that were left for the end; those registered later run at the end as ever."""
+    def run_before_commit(self) -> None:
+        """Run the steps of `before_commit` now; steps that are registered later still run at the end."""
         last, self._last = self._last, {}
         for step in last.values():
             step()
 
     async def flush(self) -> None:
         """Write what was deferred, then the outbox, each in one statement. `transaction` calls it."""
-        self.conclude()
+        self.run_before_commit()
         deferred, self._deferred = self._deferred, {}
         for sql, rows in deferred.items():
             await self.conn.executemany(sql, rows)
@@ -98,10 +98,10 @@ class Tx:
                 [row.traceparent for row in self.outbox],
             )
 
-    def committed(self, relay: Offer) -> None:
+    def run_after_commit(self, sink: OutboxSink) -> None:
         """Hand the rows on and run the hooks. `transaction` calls it."""
         if self.outbox:
-            relay.offer(self.outbox)
+            sink.enqueue(self.outbox)
         for hook in self._hooks:
             hook()
 
@@ -113,19 +113,19 @@ _INSERT = """
 
 
 @asynccontextmanager
-async def transaction(pool: Pool, relay: Offer) -> AsyncIterator[Tx]:
-    """Begin; yield; write what was deferred and the outbox; commit; then hand the rows to the relay.
+async def transaction(pool: Pool, sink: OutboxSink) -> AsyncIterator[Tx]:
+    """Begin; yield; write what was deferred and the outbox; commit; then hand the rows to the sink.
 
     Raises:
         asyncpg.PostgresError: whatever the database refuses; then nothing is written or published.
     """
     async with pool.acquire() as conn:
-        tx = Tx(conn, relay.service)
+        tx = Tx(conn, sink.service)
         async with conn.transaction():
             yield tx
             await tx.flush()
-    tx.committed(relay)
+    tx.run_after_commit(sink)
 
 
 Begin: TypeAlias = Callable[[], AbstractAsyncContextManager[Tx]]
-"""What opens a unit of work: `Bus.transaction`, for whoever has no need of the rest of the bus."""
+"""Opens a unit of work: `Bus.transaction`, without the rest of the bus."""

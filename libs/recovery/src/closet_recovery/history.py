@@ -8,12 +8,11 @@ from closet_chassis.postgres import Pool
 from closet_contracts.catalog import EVENTS, STREAMS, Stream, UnknownEventType
 from closet_contracts.codec import MalformedEvent, decode
 from closet_contracts.envelope import Event
-from closet_contracts.nouns import OWNERS, Service
+from closet_contracts.ownership import OWNERS, Service
+from closet_messaging.streams import REPLAY, subscriptions
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-
-from closet_messaging.streams import REPLAY, subscriptions
 
 _AT_ONCE = 500
 _ADD = """
