@@ -1,27 +1,24 @@
-"""`closet ledger`: what happened on an account."""
+"""`closet-ops ledger`: the entries of an account."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from closet_contracts.rpc import LedgerPage, ReadLedger
-
-from closet_client.cli.bus import on_bus
 from closet_client.cli.output import out, print_json, table
 from closet_client.cli.settings import AsJson
+from closet_contracts.rpc import LedgerPage, ReadLedger
+from closet_messaging.connection import BusConnection
+from closet_messaging.rpc import ask
 
-if TYPE_CHECKING:
-    from closet_messaging.connection import BusConnection
+from closet_operator.bus import on_bus
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Such as tenant:demo.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="How many entries, at most.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="The most entries to show.")]
 
 
 def ledger(account: Account, *, limit: Limit = 50, json: AsJson = False) -> None:
-    """Show an account's entries, the newest first (operator)."""
+    """Show the entries of an account, newest first."""
 
-    async def read(connection: "BusConnection") -> None:
-        from closet_messaging.rpc import ask  # noqa: PLC0415  the bus is loaded only when it is used
-
+    async def read(connection: BusConnection) -> None:
         page = await ask(connection, ReadLedger(account_id=account, limit=limit))
         print_json(page) if json else _show(page)
 
@@ -29,7 +26,9 @@ def ledger(account: Account, *, limit: Limit = 50, json: AsJson = False) -> None
 
 
 def _show(page: LedgerPage) -> None:
-    out.print(f"[bold]{page.account_id}[/]  {page.available} credits free, {page.held} held, {page.balance} in all")
+    out.print(
+        f"[bold]{page.account_id}[/]  {page.available} credits available, {page.held} held, balance {page.balance}"
+    )
     rows = [
         (
             f"{line.at.astimezone():%Y-%m-%d %H:%M:%S}",

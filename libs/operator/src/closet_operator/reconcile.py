@@ -1,30 +1,27 @@
-"""`closet reconcile`: do the books of a day agree with everybody else's?"""
+"""`closet-ops reconcile`: compare the ledger of a day with jobs, renders and Stripe."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from closet_contracts.rpc import Reconcile, Reconciliation
-
-from closet_client.cli.bus import on_bus
 from closet_client.cli.output import FAILED, err, out, print_json, table
 from closet_client.cli.settings import AsJson
+from closet_contracts.rpc import Reconcile, Reconciliation
+from closet_messaging.connection import BusConnection
+from closet_messaging.rpc import ask
 
-if TYPE_CHECKING:
-    from closet_messaging.connection import BusConnection
+from closet_operator.bus import on_bus
 
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="In UTC; yesterday if not given.")]
-_PATIENCE_S = 120.0
+_TIMEOUT_S = 120.0
 
 
 def reconcile(*, day: Day = None, json: AsJson = False) -> None:
-    """Compare a day's captures with jobs, renders and Stripe; exit code 1 if anything differs (operator)."""
+    """Compare a day's captures with jobs, renders and Stripe; exit code 1 if anything differs."""
     asked = Reconcile(day=day.date() if day else _yesterday())
 
-    async def compare(connection: "BusConnection") -> None:
-        from closet_messaging.rpc import ask  # noqa: PLC0415  the bus is loaded only when it is used
-
-        found = await ask(connection, asked, timeout_s=_PATIENCE_S)
+    async def compare(connection: BusConnection) -> None:
+        found = await ask(connection, asked, timeout_s=_TIMEOUT_S)
         print_json(found) if json else _show(found)
         if found.differences:
             raise typer.Exit(FAILED)
@@ -40,7 +37,7 @@ def _show(found: Reconciliation) -> None:
     compared = ", ".join(f"{count} {name}" for name, count in found.compared.items())
     err.print(f"{found.day}: {compared}; {len(found.differences)} differences")
     if not found.differences:
-        out.print("[green]✓[/] everything agrees")
+        out.print("[green]✓[/] no differences")
         return
     rows = [(one.kind, one.tenant_id or "", str(one.expected), str(one.found), one.id) for one in found.differences]
     table("DIFFERENCE", "TENANT", "EXPECTED", "FOUND", "ID", rows=rows, right=frozenset({"EXPECTED", "FOUND"}))

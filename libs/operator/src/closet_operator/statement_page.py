@@ -5,7 +5,7 @@ from html import escape
 
 from closet_contracts.rpc import Statement, StatementLine
 
-from closet_client.cli.pages import dollars
+from closet_operator.statement_csv import dollars
 
 
 def as_html(statement: Statement) -> str:

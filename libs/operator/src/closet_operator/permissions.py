@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 
 from closet_contracts.catalog import OPERATOR, REQUESTS, Stream, answerer_of
 from closet_contracts.ownership import OWNERS, Service
-
 from closet_messaging.connection import inbox_prefix
 from closet_messaging.streams import DLQ, published_by, subscriptions
 
@@ -75,7 +74,7 @@ def _asked_by(asker: str) -> dict[str, str]:
 
 
 def _imports(service: Service) -> dict[str, str]:
-    """Subject -> the account that serves it. Bells stay within the service's account."""
+    """Subject -> the account that serves it. Notifications stay within the service's account."""
     own = [subject for subject in (*_facts(service), *_consumers(service)) if subject != _notifications(service)]
     return dict.fromkeys(own, STREAMS_ACCOUNT) | _asked_by(service)
 

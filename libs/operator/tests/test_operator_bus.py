@@ -18,13 +18,12 @@ from closet_contracts.rpc import (
     Statement,
     StatementLine,
 )
+from closet_devstack.commands import Ran, run_command
 from closet_devstack.parts import Nats
 from closet_messaging import dead_letters, rpc
 from closet_messaging.connection import BusConnection, operator_connection
 from closet_messaging.dead_letters import DeadLetter
 from closet_messaging.rpc import RpcFailed
-
-from .command import Ran, closet_command
 
 Closet = Callable[..., Awaitable[Ran]]
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -35,7 +34,7 @@ def run(nats_server: Nats) -> Closet:
     """The command in the hands of the operator."""
 
     async def run(*arguments: str) -> Ran:
-        return await closet_command(*arguments, CLOSET_NATS_URL=nats_server.url())
+        return await run_command("closet_operator", *arguments, CLOSET_NATS_URL=nats_server.url())
 
     return run
 
@@ -78,7 +77,7 @@ async def test_dead_letters_are_listed_whole_in_a_pipe(run: Closet, operator: Bu
         ["2", "job-orchestrator", "closet.job.failed.v1", "6"],
     ]
     assert all(line.rstrip().endswith("of a table with a long name") for line in lines[1:])
-    assert [each["number"] for each in one.json["letters"]] == [2]
+    assert [each["number"] for each in one.json["dead_letters"]] == [2]
 
 
 async def test_a_dead_letter_is_shown_with_its_event_also_where_that_is_no_json(
@@ -137,7 +136,7 @@ async def test_a_ledger_is_read_from_billing(run: Closet, operator: BusConnectio
             await run("ledger", "tenant:other"),
         )
     assert text.code == 0, text.err
-    assert text.out.startswith("tenant:demo  495 credits free, 0 held, 495 in all\n")
+    assert text.out.startswith("tenant:demo  495 credits available, 0 held, balance 495\n")
     assert text.out.splitlines()[2].split()[2:6] == ["capture", "job_1", "-5", "495"]
     assert json.json["lines"][0]["amount"] == -5
     assert (wrong.code, wrong.err) == (1, "✗ There is no such account. (account_not_found)\n")
@@ -237,15 +236,17 @@ def printed(page: str) -> list[list[str]]:
 
 async def test_who_is_not_let_in_is_told_without_the_password(nats_server: Nats) -> None:
     address = nats_server.url().rpartition("@")[2]
-    ran = await closet_command("dlq", "ls", CLOSET_NATS_URL=f"nats://operator:wrong@{address}")
+    ran = await run_command("closet_operator", "dlq", "ls", CLOSET_NATS_URL=f"nats://operator:wrong@{address}")
     assert (ran.code, ran.out) == (1, "")
     assert "the bus does not answer" in ran.err
     assert "wrong" not in ran.err
 
 
 async def test_a_bus_that_is_not_named_or_not_there_is_told(unused_tcp_port: int) -> None:
-    unset = await closet_command("dlq", "ls", COLUMNS="400")
-    away = await closet_command("ledger", "tenant:demo", CLOSET_NATS_URL=f"nats://127.0.0.1:{unused_tcp_port}")
+    unset = await run_command("closet_operator", "dlq", "ls", COLUMNS="400")
+    away = await run_command(
+        "closet_operator", "ledger", "tenant:demo", CLOSET_NATS_URL=f"nats://127.0.0.1:{unused_tcp_port}"
+    )
     assert (unset.code, "CLOSET_NATS_URL" in unset.err) == (2, True)
     assert (away.code, away.out) == (1, "")
     assert "the bus does not answer" in away.err

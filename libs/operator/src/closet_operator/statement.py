@@ -1,19 +1,18 @@
-"""`closet statement`: what changed a balance in a period, for bookkeepers: JSON, CSV, or a page to print."""
+"""`closet-ops statement`: what changed a balance in a period, for bookkeepers: JSON, CSV, or a page to print."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from closet_contracts.rpc import ReadStatement, Statement
-
-from closet_client.cli.bus import on_bus
 from closet_client.cli.output import print_json, raw
-from closet_client.cli.pages import as_csv
-from closet_client.cli.statement_page import as_html
+from closet_contracts.rpc import ReadStatement, Statement
+from closet_messaging.connection import BusConnection
+from closet_messaging.rpc import ask
 
-if TYPE_CHECKING:
-    from closet_messaging.connection import BusConnection
+from closet_operator.bus import on_bus
+from closet_operator.statement_csv import as_csv
+from closet_operator.statement_page import as_html
 
 
 class Format(StrEnum):
@@ -32,10 +31,10 @@ As = Annotated[Format, typer.Option("--format", "-f", help="How it is written.")
 
 
 def statement(account: Account, *, since: Since, until: Until, format: As = Format.JSON) -> None:
-    """Write an account's statement to standard output (operator)."""
+    """Write an account's statement to standard output."""
     asked = ReadStatement(account_id=account, since=since.replace(tzinfo=UTC), until=until.replace(tzinfo=UTC))
 
-    async def read(connection: "BusConnection") -> None:
+    async def read(connection: BusConnection) -> None:
         found = await _whole(connection, asked)
         if format is Format.JSON:
             print_json(found)
@@ -45,9 +44,7 @@ def statement(account: Account, *, since: Since, until: Until, format: As = Form
     on_bus(read)
 
 
-async def _whole(connection: "BusConnection", asked: ReadStatement) -> Statement:
-    from closet_messaging.rpc import ask  # noqa: PLC0415  the bus is loaded only when it is used
-
+async def _whole(connection: BusConnection, asked: ReadStatement) -> Statement:
     page = await ask(connection, asked)
     lines = page.lines
     while page.next_after is not None:
