@@ -18,8 +18,6 @@ from tests.readmes.blocks import ROOT
 
 NOT_YET: frozenset[tuple[Service, str]] = frozenset(
     {
-        (Service.KIOSK_GATEWAY, "consumes"),  # `job.*` takes in job.stop_requested, which it does not consume
-        (Service.KIOSK_GATEWAY, "measures"),
         (Service.PERFECT_ADAPTER, "measures"),
     }
 )
