@@ -7,7 +7,7 @@ from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import open_pool, pool_check, prepare
 from closet_chassis.proxies import proxy_for
 from closet_chassis.worker import Wake, work_loop
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_messaging.bus import Bus, open_bus
 
 from billing_meter.adapters.signatures import StripeWebhookVerifier
@@ -61,7 +61,7 @@ def _start_stripe(process: Process[Settings], bus: Bus, stripe: Stripe) -> None:
     worker = StripeWorker(
         StripeContext(begin=bus.transaction, stripe=stripe, terms=terms, return_url=settings.topup_return_url)
     )
-    process.background.start("stripe", worker.lane().run())
+    process.background.start("stripe", worker.leased_worker().run())
     topups = partial(stripe_worker.start_automatic_topups, bus.transaction, worker.wake)
     process.background.start("automatic top-ups", work_loop(topups, Wake(), stripe_worker.INTERVAL_S))
     measure = partial(stripe_worker.measure_work, bus.transaction)

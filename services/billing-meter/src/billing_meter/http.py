@@ -5,7 +5,7 @@ from functools import partial
 
 from closet_chassis.batching import Batcher
 from closet_chassis.webhooks import WebhookEndpoint
-from closet_messaging.unit import Begin
+from closet_messaging.transaction import Begin
 from prometheus_client import Counter
 
 from billing_meter.adapters.signatures import StripeWebhookVerifier

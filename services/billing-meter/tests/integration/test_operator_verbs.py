@@ -9,7 +9,7 @@ import pytest
 from billing_meter.admin import _parser
 from billing_meter.admin.verb import Answer, Outcome, is_done
 from billing_meter.domain.outcomes import DrawOutcome, ReceiptOutcome, ReserveOutcome
-from closet_messaging.unit import transaction
+from closet_messaging.transaction import transaction
 
 UNTIL = ("--until", "2099-01-01")
 ACME = ("--tenant", "acme")

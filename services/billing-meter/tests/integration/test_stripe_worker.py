@@ -1,4 +1,4 @@
-"""Work with Stripe as the service does it: claimed by a lane, its leases prolonged, tried again in time."""
+"""Work with Stripe as the service does it: claimed by a leased worker, its leases prolonged, tried again in time."""
 
 import asyncio
 from contextlib import suppress
@@ -10,13 +10,13 @@ from billing_meter.worker.stripe_worker import WORK_ITEMS
 from closet_devstack.testing import eventually
 
 
-async def test_an_item_that_failed_is_tried_again_when_it_is_due_and_not_only_when_the_lane_idles(
+async def test_an_item_that_failed_is_tried_again_when_it_is_due_and_not_only_when_the_worker_idles(
     harness: Any,
 ) -> None:
-    """The first retry is due after a second; by itself the lane looks every ten."""
+    """The first retry is due after a second; by itself the worker claims every ten."""
     await harness.sandbox.fault("rate_limited", "/v1/customers")
     topup = await harness.begin(open_topup, "acme", "tenant:acme", 50)
-    running = asyncio.create_task(harness.worker.lane().run())
+    running = asyncio.create_task(harness.worker.leased_worker().run())
 
     async def is_open() -> bool:
         sql = "SELECT url IS NOT NULL FROM topups WHERE topup_id = $1"

@@ -5,11 +5,11 @@ from typing import Any
 
 import aiohttp
 from closet_chassis.batching import Batcher
-from closet_chassis.lanes import Lane
+from closet_chassis.leased_work import LeasedWorker
 from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import open_pool, pool_check, prepare
 from closet_chassis.worker import Wake, work_loop
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_messaging.bus import Bus, open_bus
 from closet_storage.objects import open_store
 from closet_storage.pool import PicturePool
@@ -72,11 +72,11 @@ async def build(process: Process[Settings]) -> None:
     deleter = Deleter(line, vendor)
     width, finish_s = settings.max_in_flight, settings.stop_timeout_s / 3
     times = {"renew_every_s": settings.lease_s / 3, "finish_s": finish_s}
-    lanes: dict[str, Lane[Any]] = {
-        "submit": Lane("submit", submitter.claim, submitter.work, submitter.renew, width, dispatched, **times),
-        "collect": Lane("collect", collector.claim, collector.work, collector.renew, width, told, **times),
-        "resolve": Lane("resolve", resolver.claim, resolver.work, resolver.renew, 4, doubted, **times),
-        "delete": Lane("delete", deleter.claim, deleter.work, deleter.renew, 2, deleting, **times),
+    lanes: dict[str, LeasedWorker[Any]] = {
+        "submit": LeasedWorker("submit", submitter.claim, submitter.work, submitter.renew, width, dispatched, **times),
+        "collect": LeasedWorker("collect", collector.claim, collector.work, collector.renew, width, told, **times),
+        "resolve": LeasedWorker("resolve", resolver.claim, resolver.work, resolver.renew, 4, doubted, **times),
+        "delete": LeasedWorker("delete", deleter.claim, deleter.work, deleter.renew, 2, deleting, **times),
     }
     for name, lane in lanes.items():
         process.background.start(name, lane.run())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, assert_never
 
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from billing_meter.admin.options import Option
 from billing_meter.domain.outcomes import (

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from closet_contracts.credit import CreditPricesPublished
 from closet_messaging import outbox
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from billing_meter.domain.movements import Correction, Movement, Receipt, Reversal
 from billing_meter.domain.outcomes import (

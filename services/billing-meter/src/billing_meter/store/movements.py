@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from closet_chassis.postgres import affected
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from billing_meter.domain.movements import Correction, Hold, Movement, OfflineReserve, Receipt, Reversal
 from billing_meter.domain.outcomes import (

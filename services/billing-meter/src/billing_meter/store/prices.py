@@ -8,7 +8,7 @@ from typing import Self
 
 from closet_chassis.postgres import affected
 from closet_contracts.credit import Chargeable, Price, PriceBook
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from billing_meter.domain.prices import StoredQuote
 

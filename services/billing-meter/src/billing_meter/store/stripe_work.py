@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from closet_chassis.postgres import affected
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from billing_meter.domain.stripe import REPEATABLE_FOR, WorkKind, WorkState
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from closet_chassis.postgres import affected
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from billing_meter.domain.stripe import TopupState
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from closet_messaging.unit import Begin, Tx
+from closet_messaging.transaction import Begin, Tx
 
 from billing_meter.adapters.stripe import DUPLICATE_USAGE, Stripe
 from billing_meter.domain.stripe import SUBJECT_OF_EVENT, EventSubject, WorkKind

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from closet_chassis.lanes import Claimed, Lane
+from closet_chassis.leased_work import Claimed, LeasedWorker
 from closet_chassis.worker import Wake
-from closet_messaging.unit import Begin
+from closet_messaging.transaction import Begin
 from prometheus_client import Gauge
 
 from billing_meter.domain.stripe import TopupState, WorkKind, WorkState, retry_after
@@ -22,14 +22,14 @@ INTERVAL_S = 10.0
 
 WORK_ITEMS = Gauge("closet_stripe_work", "Work with Stripe that waits, failed, or is ambiguous", ["kind", "state"])
 
-_WIDTH = 8
+_CONCURRENCY = 8
 _TOPUPS_AT_ONCE = 32
 _MEASURED = (WorkState.DUE, WorkState.FAILED, WorkState.AMBIGUOUS)
 
 
 @dataclass(frozen=True)
 class StripeWorker:
-    """What a lane does with Stripe's work items; any number of replicas may run one.
+    """What a leased worker does with Stripe's work items; any number of replicas may run one.
 
     Args:
         context: what every action needs.
@@ -39,9 +39,9 @@ class StripeWorker:
     context: StripeContext
     wake: Wake = field(default_factory=Wake)
 
-    def lane(self) -> Lane[WorkItem]:
-        """Return the lane to run."""
-        return Lane("stripe", self.claim, self.work, self.renew, _WIDTH, self.wake, INTERVAL_S)
+    def leased_worker(self) -> LeasedWorker[WorkItem]:
+        """Return the worker to run."""
+        return LeasedWorker("stripe", self.claim, self.work, self.renew, _CONCURRENCY, self.wake, INTERVAL_S)
 
     async def claim(self, limit: int) -> Claimed[WorkItem]:
         """Claim what is due."""

@@ -1,6 +1,6 @@
 """How far the vendor's clock is ahead of this database's, as all replicas have measured it."""
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from perfect_adapter.domain.clock import SAMPLED_EVERY_S, SAMPLES
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from perfect_adapter.domain.account import Charge
 from perfect_adapter.domain.doubt import CLOCKS_DIFFER_S, Rivals, Stray, Verdict, may_be_made_until

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 import asyncpg
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from perfect_adapter.domain.keys import KeyState
 

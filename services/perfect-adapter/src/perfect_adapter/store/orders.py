@@ -1,6 +1,6 @@
 """Orders that are in hand or in doubt, for whoever decides about the next ones."""
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from perfect_adapter.domain.holds import OpenOrder
 

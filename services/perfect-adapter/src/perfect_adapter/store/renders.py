@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from perfect_adapter.domain.renders import State
 from perfect_adapter.store.render import COLUMNS, Render, render_of

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 import structlog
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 from prometheus_client import Counter as Metric
 
 from perfect_adapter.domain.breaker import PROBE_S, open_for_s

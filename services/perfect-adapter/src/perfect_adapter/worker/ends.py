@@ -7,7 +7,7 @@ from functools import partial
 
 from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded, ResultFile
 from closet_messaging import outbox
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 from prometheus_client import Counter
 
 from perfect_adapter.domain.errors import Failure

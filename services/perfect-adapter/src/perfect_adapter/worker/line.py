@@ -9,7 +9,7 @@ from typing import TypeGuard, TypeVar
 import structlog
 from closet_chassis.batching import Batcher
 from closet_chassis.postgres import is_unavailable
-from closet_messaging.unit import Begin, Tx
+from closet_messaging.transaction import Begin, Tx
 
 from perfect_adapter.domain.backoff import Backoff
 from perfect_adapter.domain.clock import Dates

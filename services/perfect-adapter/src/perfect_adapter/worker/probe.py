@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from perfect_adapter.domain.keys import CHEAPEST, NO_UNITS, KeyState, probe_in_s
 from perfect_adapter.ports import Balance, NotDone, Vendor

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 import structlog
-from closet_messaging.unit import Begin
+from closet_messaging.transaction import Begin
 from prometheus_client import Gauge
 
 from perfect_adapter.domain import errors
