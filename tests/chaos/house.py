@@ -34,32 +34,35 @@ from kiosk_gateway.handlers.admission import Admission
 from kiosk_gateway.handlers.intake import Intake
 from kiosk_gateway.handlers.pace import Pace
 from kiosk_gateway.handlers.waiting import Doorbell, Waiters
-from perfect_adapter.adapters.calls import Caller
-from perfect_adapter.adapters.classic import Classic
-from perfect_adapter.adapters.downloads import Downloads, Hosts
-from perfect_adapter.adapters.perfect import Perfect
-from perfect_adapter.adapters.signatures import Mailbox
-from perfect_adapter.adapters.uploads import Uploads
-from perfect_adapter.domain.doubt import Policy
-from perfect_adapter.domain.features import Options
-from perfect_adapter.domain.quota import Budget
-from perfect_adapter.domain.room import Rules
-from perfect_adapter.handlers import keep_webhooks
+from perfect_adapter.ambiguous.decision import AmbiguityAction
+from perfect_adapter.ambiguous.resolver import AmbiguityPolicy, AmbiguityResolver
 from perfect_adapter.http import PATH, add_routes
-from perfect_adapter.worker.collect import Collector
-from perfect_adapter.worker.inputs import Inputs
-from perfect_adapter.worker.keyring import KeyRing
-from perfect_adapter.worker.line import Line
-from perfect_adapter.worker.resolve import Patience, Resolver
-from perfect_adapter.worker.results import Results
-from perfect_adapter.worker.submit import Submitter, Terms
-from perfect_adapter.worker.sweep import Sweeper
+from perfect_adapter.queue.fair_queue import QueuePolicy
+from perfect_adapter.queue.policy import OrderingPolicy
+from perfect_adapter.queue.scheduler import Scheduler
+from perfect_adapter.quota.budget import Budget
+from perfect_adapter.quota.gate import QuotaGate
+from perfect_adapter.quota.key_ring import KeyRing
+from perfect_adapter.renders.collect import Collector
+from perfect_adapter.renders.handlers import store_webhooks
+from perfect_adapter.renders.inputs import InputPreparer
+from perfect_adapter.renders.results import ResultStorage
+from perfect_adapter.renders.submit import Submitter
+from perfect_adapter.renders.sweep import Sweeper
+from perfect_adapter.vendor.classic import ClassicProfile
+from perfect_adapter.vendor.client import VendorClient
+from perfect_adapter.vendor.downloads import ResultDownloader
+from perfect_adapter.vendor.features import FeatureOptions
+from perfect_adapter.vendor.hosts import AllowedHosts
+from perfect_adapter.vendor.signatures import WebhookVerifier
+from perfect_adapter.vendor.transport import Transport
+from perfect_adapter.vendor.uploads import InputUploader
 from upload_signer.worker import Checker
 
 CONSENT_VERSION = "v2.0"
 NO_BUS = "nats://nowhere"
 LIVES_S = 900
-LOOK_AFTER_S = 1.0
+POLL_AFTER_S = 1.0
 WIDTH = 8
 UNLIMITED = Budget(calls=0, window_s=300, pace=0)
 
@@ -146,7 +149,7 @@ def _handlers(urls: Mapping[Service, str]) -> Mapping[Service, Handlers]:
     return {
         Service.UPLOAD_SIGNER: upload_signer.subscriptions.subscriptions(_asleep),
         Service.JOB_ORCHESTRATOR: job_orchestrator.subscriptions.subscriptions(orchestrator, _asleep),
-        Service.PERFECT_ADAPTER: perfect_adapter.subscriptions.subscriptions(Options(), _asleep),
+        Service.PERFECT_ADAPTER: perfect_adapter.subscriptions.subscriptions(FeatureOptions(), _asleep),
         Service.BILLING_METER: billing_meter.subscriptions.subscriptions(billing, PriceBooks()),
         Service.KIOSK_GATEWAY: kiosk_gateway.subscriptions.subscriptions(Doorbell(Waiters())),
     }
@@ -169,29 +172,53 @@ async def _checker(stack: AsyncExitStack, begin: Begin, s3: S3Server) -> Checker
 async def _at_vendor(stack: AsyncExitStack, begin: Begin, s3: S3Server, vendor: PerfectServer) -> Sequence[Step]:
     account = vendor.env()
     session = await stack.enter_async_context(aiohttp.ClientSession())
-    hosts = Hosts(frozenset({account["PERFECT_RESULT_HOSTS"]}), insecure=True)
-    caller = Caller(session, account["PERFECT_BASE"], 30)
-    perfect = Perfect(caller, Classic(caller), Downloads(session, hosts), Uploads(session, hosts))
+    hosts = AllowedHosts(frozenset({account["PERFECT_RESULT_HOSTS"]}), insecure=True)
+    caller = Transport(session, account["PERFECT_BASE"], 30)
+    perfect = VendorClient(
+        caller, ClassicProfile(caller), ResultDownloader(session, hosts), InputUploader(session, hosts)
+    )
     signer = Signer.of(s3.access(Service.PERFECT_ADAPTER))
     objects = await stack.enter_async_context(open_store(signer, "AES256"))
     pictures = await stack.enter_async_context(PicturePool())
-    results = Results(perfect, objects, pictures)
+    results = ResultStorage(perfect, objects, pictures)
     ring = KeyRing((account["PERFECT_API_KEY"],), None, "chaos")
-    line = Line(begin, ring, "chaos", UNLIMITED)
+    gate = QuotaGate(begin=begin, ring=ring, egress="chaos", budget=UNLIMITED)
     await ring.refresh(begin)
-    inputs = Inputs("url", signer, objects, pictures, perfect)
-    terms = Terms(Rules(300), WIDTH, 2, LOOK_AFTER_S, 30)
-    submitter = Submitter(line, perfect, inputs, results, terms, _asleep, _asleep)
-    collector = Collector(line, perfect, results, LOOK_AFTER_S, _asleep, lambda _: False, _asleep)
-    resolver = Resolver(line, perfect, Patience(30, Policy.GIVE_UP, 0, 3600), _asleep, _asleep)
-    sweeper = Sweeper(begin, UNLIMITED.window_s, 2, _asleep)
+    policy = OrderingPolicy(queue=QueuePolicy(300), at_once=WIDTH, calls_per_task=2, ambiguous_wait_s=30)
+    submitter = Submitter(
+        gate=gate,
+        vendor=perfect,
+        inputs=InputPreparer(mode="url", signer=signer, objects=objects, pictures=pictures, vendor=perfect),
+        results=results,
+        scheduler=Scheduler(gate, policy),
+        poll_after_s=POLL_AFTER_S,
+        on_task_started=_asleep,
+        on_ambiguous=_asleep,
+    )
+    collector = Collector(
+        gate=gate,
+        vendor=perfect,
+        results=results,
+        poll_after_s=POLL_AFTER_S,
+        on_ambiguous=_asleep,
+        should_delete_copies=lambda _: False,
+        on_copy_to_delete=_asleep,
+    )
+    resolver = AmbiguityResolver(
+        gate=gate,
+        vendor=perfect,
+        policy=AmbiguityPolicy(wait_s=30, action=AmbiguityAction.GIVE_UP, repeats=0, longest_s=3600),
+        on_task_started=_asleep,
+        on_key_available=_asleep,
+    )
+    sweeper = Sweeper(begin=begin, quota_window_s=UNLIMITED.window_s, grace_s=2, on_ambiguous=_asleep)
     return partial(_round, submitter), partial(_round, collector), partial(_round, resolver), sweeper.step
 
 
 async def _webhook_endpoint(stack: AsyncExitStack, begin: Begin, vendor: PerfectServer) -> str:
     """Where the vendor may tell of its tasks' ends; returns the URL."""
     app = web.Application()
-    add_routes(app, Mailbox([vendor.webhook_secret]), Batcher(partial(keep_webhooks, begin, _asleep)))
+    add_routes(app, WebhookVerifier([vendor.webhook_secret]), Batcher(partial(store_webhooks, begin, _asleep)))
     runner = web.AppRunner(app)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -7,7 +7,7 @@ import pytest
 from closet_chassis.postgres import Pool
 from closet_contracts.render import RenderFailed, RenderSucceeded
 from closet_devstack.testing import eventually
-from perfect_adapter.ports import Created
+from perfect_adapter.vendor.answers import Created
 
 LOST = [
     pytest.param({"kind": "lost_answer"}, id="answer lost"),
@@ -41,7 +41,7 @@ async def test_a_task_whose_answer_was_lost_is_found(
 
 @pytest.mark.parametrize("fault", NEVER_MADE)
 async def test_an_order_that_left_no_trace_is_given_up(start: Any, world: Any, fault: dict[str, Any]) -> None:
-    await start(PERFECT_DOUBT_WAIT_S=1)
+    await start(PERFECT_AMBIGUOUS_WAIT_S=1)
     await world.vendor.fault(operation="create", **fault)
     job_id = await world.job()
     end = (await world.end(job_id)).data
@@ -54,7 +54,7 @@ async def test_an_order_that_left_no_trace_is_given_up(start: Any, world: Any, f
 
 
 async def test_repeating_is_a_policy_with_a_limit(start: Any, world: Any) -> None:
-    await start(PERFECT_DOUBT_WAIT_S=1, PERFECT_DOUBT_POLICY="repeat", PERFECT_DOUBT_REPEATS=1)
+    await start(PERFECT_AMBIGUOUS_WAIT_S=1, PERFECT_AMBIGUOUS_POLICY="repeat", PERFECT_AMBIGUOUS_REPEATS=1)
     for expected in (RenderSucceeded, RenderFailed):
         await world.vendor.fault("cut", operation="create")
         assert isinstance((await world.end(await world.job())).data, expected)
@@ -62,7 +62,7 @@ async def test_repeating_is_a_policy_with_a_limit(start: Any, world: Any) -> Non
 
 
 async def test_one_that_is_lost_every_time_is_given_up(start: Any, world: Any) -> None:
-    await start(PERFECT_DOUBT_WAIT_S=0.2, PERFECT_DOUBT_POLICY="repeat")
+    await start(PERFECT_AMBIGUOUS_WAIT_S=0.2, PERFECT_AMBIGUOUS_POLICY="repeat")
     await world.vendor.fault("cut", -1, operation="create")
     end = (await world.end(await world.job(), timeout=40)).data
     assert end.code == "vendor_ambiguous"
@@ -99,7 +99,7 @@ async def test_a_lost_task_that_failed_ends_as_it_did(start: Any, world: Any) ->
 
 async def test_where_two_orders_are_in_doubt_nobody_gets_the_others_picture(start: Any, world: Any) -> None:
     """Two answers were lost at once: which task is whose cannot be told, and a picture is never given away."""
-    await start(PERFECT_DOUBT_WAIT_S=2, PERFECT_ORDERS_AT_ONCE=2)
+    await start(PERFECT_AMBIGUOUS_WAIT_S=2, PERFECT_ORDERS_AT_ONCE=2)
     await world.vendor.fault("lost_answer", 2, operation="create")
     jobs = [await world.job(), await world.job()]
     for job_id in jobs:
@@ -123,7 +123,7 @@ async def test_one_order_at_a_time_makes_every_loss_traceable(start: Any, world:
 
 async def test_a_task_of_an_order_given_up_is_never_given_to_the_next(start: Any, world: Any, pool: Pool) -> None:
     """The first is given up while its task still runs; then the second's answer is lost, and the first's task ends."""
-    await start(PERFECT_DOUBT_WAIT_S=3)
+    await start(PERFECT_AMBIGUOUS_WAIT_S=3)
     await world.vendor.change(latency_ms=6000)
     await world.vendor.fault("lost_answer", operation="create")
     first = await world.job()
@@ -139,7 +139,7 @@ async def test_somebody_elses_task_with_our_key_is_not_taken(
     start: Any, world: Any, perfect_server: Any, pool: Pool
 ) -> None:
     """Two tasks turn up in the history for one order: the key is used by somebody else, too."""
-    await start(PERFECT_DOUBT_WAIT_S=3, PERFECT_ORDERS_AT_ONCE=1)
+    await start(PERFECT_AMBIGUOUS_WAIT_S=3, PERFECT_ORDERS_AT_ONCE=1)
     await world.vendor.change(latency_ms=200, fixed_result=True)
     await world.vendor.fault("webhook_lost", -1)
     await world.vendor.fault("lost_answer", operation="create")
@@ -163,7 +163,7 @@ async def test_an_intent_whose_process_died_is_looked_for(start: Any, world: Any
     event = world.dispatched()
     await dead.take(event)
     await dead.claim()
-    await start(PERFECT_DOUBT_WAIT_S=1)
+    await start(PERFECT_AMBIGUOUS_WAIT_S=1)
     await world.say(event)
     assert await pool.fetchval("SELECT state FROM renders") == "submitting"
     await expire(pool)
@@ -177,7 +177,7 @@ async def test_an_answer_that_comes_late_ends_the_doubt(start: Any, world: Any, 
     event = world.dispatched()
     await dead.take(event)
     await dead.claim()
-    await start(PERFECT_DOUBT_WAIT_S=60)
+    await start(PERFECT_AMBIGUOUS_WAIT_S=60)
     await expire(pool)
     await eventually(lambda: pool.fetchval("SELECT state = 'doubtful' AND lease IS NULL FROM renders"))
     await dead.answer(Created("task-1"))
@@ -191,7 +191,7 @@ async def test_an_answer_that_comes_after_its_order_was_given_up_is_kept(
     event = world.dispatched()
     await dead.take(event)
     await dead.claim()
-    await start(PERFECT_DOUBT_WAIT_S=0.1)
+    await start(PERFECT_AMBIGUOUS_WAIT_S=0.1)
     await expire(pool)
     await world.end(event.data.job_id)
     await dead.answer(Created("task-1"))
@@ -209,7 +209,7 @@ async def test_the_ledger_tells_what_was_done(start: Any, world: Any, pool: Pool
     )
     walk = [(row["operation"], row["outcome"]) for row in calls]
     assert walk[0] == ("create", "NoAnswer: ServerDisconnectedError")
-    assert ("look", "Succeeded") in walk
+    assert ("poll", "Succeeded") in walk
     assert all(row["ended_at"] for row in calls)
     assert datetime.now(UTC) > max(row["ended_at"] for row in calls)
 

@@ -7,10 +7,10 @@ from closet_chassis.postgres import Pool
 from closet_contracts.render import RenderFailed
 from closet_contracts.work import TextToImage
 from closet_devstack.testing import eventually
-from perfect_adapter.domain.errors import ENGINE_FAILURES, REQUEST_FAILURES
-from perfect_adapter.domain.keys import is_about_the_key
+from perfect_adapter.vendor.errors import ENGINE_FAILURES, REQUEST_FAILURES
+from perfect_adapter.vendor.keys import is_about_the_key
 
-REFUSED = {code: 401 if "Key" in code or "Token" in code else 400 for code in REQUEST_FAILURES}
+REFUSED = {code: 401 if "ApiKey" in code or "Token" in code else 400 for code in REQUEST_FAILURES}
 REFUSED["InvalidTaskId"] = 400
 ABOUT_US = [code for code, status in REFUSED.items() if is_about_the_key(status, code)]
 
@@ -65,7 +65,7 @@ async def test_a_task_that_is_unknown_when_looked_at(start: Any, world: Any) -> 
 
 async def test_a_task_that_times_out_ends_alone(start: Any, world: Any, pool: Pool) -> None:
     """The vendor says so at every look: it is one task, and no reason to leave its feature alone."""
-    await start(PERFECT_LOOK_AFTER_S=0.1)
+    await start(PERFECT_POLL_AFTER_S=0.1)
     for _ in range(3):
         await world.vendor.fault("task_timeout")
         end = await fails(world)

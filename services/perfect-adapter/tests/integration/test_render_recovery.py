@@ -10,11 +10,11 @@ from closet_contracts.ids import new_id
 from closet_contracts.job import JobExpired
 from closet_contracts.render import RenderFailed, RenderSucceeded
 from closet_devstack.testing import eventually
-from perfect_adapter.domain import errors
-from perfect_adapter.ports import Failed
-from perfect_adapter.worker.collect import Collected
-from perfect_adapter.worker.ends import Fail
-from perfect_adapter.worker.line import Called
+from perfect_adapter.quota.gate import CompletedCall
+from perfect_adapter.renders.collect import Collected
+from perfect_adapter.renders.completion import Failure
+from perfect_adapter.vendor import errors
+from perfect_adapter.vendor.answers import Failed
 
 
 async def expire(pool: Pool) -> None:
@@ -47,9 +47,9 @@ async def test_a_look_whose_process_died_is_taken_over(start: Any, world: Any, p
     await dead.collector._written.submit(
         Collected(
             render,
-            Called(claim.call_id, render.key, Failed("error_pose")),
+            CompletedCall(claim.call_id, render.key, Failed("error_pose")),
             Failed("error_pose"),
-            Fail(errors.TASK_LOST),
+            Failure(errors.TASK_LOST),
         )
     )
     assert await pool.fetchval("SELECT state FROM renders") == "done"
@@ -59,13 +59,13 @@ async def test_a_look_whose_process_died_is_taken_over(start: Any, world: Any, p
 
 async def test_a_lease_is_kept_while_its_holder_lives(world: Any, pool: Pool, dead: Any) -> None:
     await dead.take(world.dispatched())
-    render = await dead.claim()
+    await dead.claim()
     await expire(pool)
-    await dead.line.renew([render])
+    await dead.submitter.renew([dead.claimed])
     assert await pool.fetchval("SELECT due_at > now() FROM renders")
     await pool.execute("UPDATE renders SET lease = gen_random_uuid()")
     await expire(pool)
-    await dead.line.renew([render])
+    await dead.submitter.renew([dead.claimed])
     assert await pool.fetchval("SELECT due_at < now() FROM renders")
 
 
@@ -88,7 +88,7 @@ async def test_a_stop_in_the_middle_of_it_finishes_what_is_in_hand(start: Any, w
     await eventually(lambda: pool.fetchval("SELECT count(*) = 1 FROM renders WHERE state = 'submitting'"))
     await replica.stop()
     assert await pool.fetchval("SELECT state FROM renders") == "running"
-    await start(PERFECT_LOOK_AFTER_S=0.1)
+    await start(PERFECT_POLL_AFTER_S=0.1)
     await pool.execute("UPDATE renders SET due_at = now()")
     assert isinstance((await world.end(job_id)).data, RenderSucceeded)
     assert await world.created() == 1
@@ -147,7 +147,7 @@ async def test_a_cancellation_that_comes_first_counts(start: Any, world: Any, po
 
 
 async def test_what_is_cancelled_at_the_vendor_is_not_looked_at(start: Any, world: Any, pool: Pool) -> None:
-    await start(PERFECT_LOOK_AFTER_S=0.1)
+    await start(PERFECT_POLL_AFTER_S=0.1)
     await world.vendor.change(latency_ms=1000)
     await world.vendor.fault("webhook_lost", -1)
     job_id = await world.job()

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 from closet_chassis.postgres import Pool
 from closet_contracts.ids import new_id
-from perfect_adapter.store.room import HEADS, LONGEST, QUEUES_AT_LEAST, Closed
+from perfect_adapter.queue.store import HEADS, LONGEST, QUEUES_AT_LEAST, BlockedFeatures
 
 COUNT = 10
 HOUR = timedelta(hours=1)
@@ -126,7 +126,7 @@ async def test_a_claim_costs_the_same_however_many_wait(pool: Pool, dead: Any, o
 
 
 async def _rows_touched(pool: Pool) -> int:
-    ranks, features = zip(*Closed().rings(), strict=True)
+    ranks, features = zip(*BlockedFeatures().rings(), strict=True)
     wanted: tuple[Any, ...] = (ranks, features, COUNT, None, 2.0, {})
     touched = 0
     for sql, arguments in ((HEADS, (*wanted, QUEUES_AT_LEAST)), (LONGEST, (*wanted, 300.0))):

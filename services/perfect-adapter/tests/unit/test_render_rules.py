@@ -1,22 +1,22 @@
-"""When renders are tried and looked at again."""
+"""When renders are retried and polled again."""
 
-from perfect_adapter.domain.renders import elapsed_ms, next_look_s, retry_s
+from perfect_adapter.renders.states import elapsed_ms, next_poll_s, retry_s
 
 
-def test_looks_become_rarer_but_never_stop() -> None:
-    delays = [next_look_s(30, looks, 0) for looks in range(40)]
+def test_polls_become_rarer_but_never_stop() -> None:
+    delays = [next_poll_s(30, polls, 0) for polls in range(40)]
     assert delays[0] == 30
     assert delays == sorted(delays)
     assert delays[-1] == 120
 
 
 def test_the_vendor_may_ask_for_patience() -> None:
-    assert next_look_s(5, 0, 40) == 40
-    assert next_look_s(30, 0, 2) == 30
+    assert next_poll_s(5, 0, 40) == 40
+    assert next_poll_s(30, 0, 2) == 30
 
 
-def test_a_long_first_look_stays_long() -> None:
-    assert next_look_s(600, 5, 0) == 600
+def test_a_long_first_poll_stays_long() -> None:
+    assert next_poll_s(600, 5, 0) == 600
 
 
 def test_retries_come_later_each_time_but_not_too_late() -> None:

@@ -4,23 +4,23 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
-from perfect_adapter.domain.room import Room, Rules, Waiting
+from perfect_adapter.queue.fair_queue import FairQueue, QueuedRender, QueuePolicy
 
-RULES = Rules(aged_s=1000.0)
+RULES = QueuePolicy(aged_s=1000.0)
 LIVE, INTERACTIVE, BATCH = 0, 1, 2
 
 
-def queue(tenant: str, count: int, rank: int = INTERACTIVE, units: int = 2, age_s: float = 10.0) -> list[Waiting]:
-    return [Waiting(f"{tenant}-{rank}-{n}", tenant, rank, units, age_s - n / 1000) for n in range(count)]
+def queue(tenant: str, count: int, rank: int = INTERACTIVE, units: int = 2, age_s: float = 10.0) -> list[QueuedRender]:
+    return [QueuedRender(f"{tenant}-{rank}-{n}", tenant, rank, units, age_s - n / 1000) for n in range(count)]
 
 
-def room(*queues: list[Waiting], turns: dict[str, int] | None = None, slots: int = 0) -> Room:
-    return Room([one for each in queues for one in each], turns or {}, {}, slots)
+def room(*queues: list[QueuedRender], turns: dict[str, int] | None = None, slots: int = 0) -> FairQueue:
+    return FairQueue([one for each in queues for one in each], turns or {}, {}, slots)
 
 
-def drain(one: Room, rules: Rules = RULES, at_once: int = 1) -> list[Waiting]:
+def drain(one: FairQueue, rules: QueuePolicy = RULES, at_once: int = 1) -> list[QueuedRender]:
     """Everything, in the order in which it is submitted."""
-    order: list[Waiting] = []
+    order: list[QueuedRender] = []
     while one.waiting:
         chosen = one.choose(at_once, rules)
         order += chosen
@@ -41,7 +41,7 @@ def test_a_tenants_own_are_submitted_in_their_order() -> None:
 
 def test_weights_and_units_decide_the_shares() -> None:
     dear = queue("dear", 100, units=12)
-    order = drain(room(dear, queue("cheap", 600), queue("heavy", 600)), Rules(1000, {"heavy": 3}))
+    order = drain(room(dear, queue("cheap", 600), queue("heavy", 600)), QueuePolicy(1000, {"heavy": 3}))
     units = Counter[str]()
     for one in order[:400]:
         units[one.tenant] += one.units
@@ -63,7 +63,7 @@ def test_nothing_starves_behind_an_endless_stream_of_urgent_work() -> None:
 def test_a_tenant_at_its_cap_is_passed_over() -> None:
     capped = room(queue("a", 5), queue("b", 5))
     capped.in_flight = {"a": 2}
-    chosen = capped.choose(10, Rules(1000, cap=3))
+    chosen = capped.choose(10, QueuePolicy(1000, cap=3))
     assert Counter(one.tenant for one in chosen) == {"a": 1, "b": 3}
 
 
@@ -80,8 +80,8 @@ tasks = st.lists(
 def test_everything_is_chosen_once_and_no_class_is_passed_over(
     asked: list[tuple[str, int, int, float]], at_once: int, weights: dict[str, int]
 ) -> None:
-    waiting = [Waiting(f"{n}", tenant, rank, units, age) for n, (tenant, rank, units, age) in enumerate(asked)]
-    rules = Rules(1000.0, weights)
+    waiting = [QueuedRender(f"{n}", tenant, rank, units, age) for n, (tenant, rank, units, age) in enumerate(asked)]
+    rules = QueuePolicy(1000.0, weights)
     one = room(waiting)
     left = list(waiting)
     for slot, chosen in enumerate(drain(one, rules, at_once)):

@@ -1,0 +1,134 @@
+"""API keys as all replicas know them: active, draining or out, and what their accounts hold."""
+
+from collections.abc import Collection, Sequence
+
+import asyncpg
+from closet_messaging.unit import Connection
+
+from perfect_adapter.quota.key_states import KeyState
+
+
+async def take_out(conn: Connection, key: str, reason: str, check_in_s: float) -> bool:
+    """Take a key out until it is checked, and return whether it was not out before."""
+    status = await conn.execute(
+        """
+        UPDATE parties SET state = 'out', reason = $2, probes = 0, probe_at = now() + make_interval(secs => $3)
+        WHERE party = $1 AND kind = 'key' AND state <> 'out'
+        """,
+        key,
+        reason,
+        check_in_s,
+    )
+    return status == "UPDATE 1"
+
+
+async def limit_units(conn: Connection, key: str, max_units: int) -> None:
+    """Limit a key to tasks of at most so many units, until its account, checked at once, is seen to hold more.
+
+    The caller has locked it.
+    """
+    await conn.execute(
+        """
+        UPDATE parties SET affordable = least(affordable, $2),
+            probe_at = CASE WHEN affordable IS NULL THEN now() ELSE probe_at END
+        WHERE party = $1 AND kind = 'key'
+        """,
+        key,
+        max_units,
+    )
+
+
+async def put_back(conn: Connection, key: str) -> bool:
+    """Put a key back to work, and return whether it was out."""
+    status = await conn.execute(
+        "UPDATE parties SET state = 'active', reason = NULL, probes = 0 WHERE party = $1 AND state = 'out'", key
+    )
+    return status == "UPDATE 1"
+
+
+async def set_state(conn: Connection, key: str, state: KeyState, reason: str) -> bool:
+    """Set the state that an operator decided, and return whether there is such a key."""
+    status = await conn.execute(
+        "UPDATE parties SET state = $2, reason = $3, probe_at = now() WHERE party = $1 AND kind = 'key'",
+        key,
+        state.value,
+        reason,
+    )
+    return status == "UPDATE 1"
+
+
+async def find_due_for_check(conn: Connection, keys: Collection[str]) -> str | None:
+    """Return a key whose account is due to be checked; it is not locked."""
+    name: str | None = await conn.fetchval(
+        """
+        SELECT party FROM parties WHERE party = ANY($1) AND kind = 'key' AND probe_at <= now()
+        ORDER BY probe_at LIMIT 1
+        """,
+        list(keys),
+    )
+    return name
+
+
+async def claim_check(conn: Connection, key: str, lease_s: float) -> bool:
+    """Claim the check, if no other replica has; it is due again after `lease_s`. Return whether it is ours."""
+    status = await conn.execute(
+        "UPDATE parties SET probe_at = now() + make_interval(secs => $2) WHERE party = $1 AND probe_at <= now()",
+        key,
+        lease_s,
+    )
+    return status == "UPDATE 1"
+
+
+async def schedule_check(conn: Connection, key: str, in_s: float) -> None:
+    """Schedule the key's next check, and count it if the key is out."""
+    await conn.execute(
+        """
+        UPDATE parties SET probe_at = now() + make_interval(secs => $2), probes = probes + (state = 'out')::integer
+        WHERE party = $1
+        """,
+        key,
+        in_s,
+    )
+
+
+async def note_units(conn: Connection, key: str, units: int) -> None:
+    """Record what the account holds; more than what did not suffice lifts the limit."""
+    await conn.execute(
+        """
+        UPDATE parties SET units = $2, affordable = CASE WHEN $2 > affordable THEN NULL ELSE affordable END
+        WHERE party = $1
+        """,
+        key,
+        units,
+    )
+
+
+async def max_units_of_any(conn: Connection) -> float:
+    """Return how many units a task may cost that some key takes: 0 without an active key, infinity without a limit."""
+    units: float | None = await conn.fetchval(
+        """
+        SELECT max(coalesce(affordable::float8, 'infinity')) FROM parties WHERE kind = 'key' AND state = 'active'
+        """
+    )
+    return units or 0.0
+
+
+async def list_keys(conn: Connection) -> Sequence[asyncpg.Record]:
+    """Return every key ever used, with its state and the number of its tasks at the vendor."""
+    return await conn.fetch(
+        """
+        SELECT party AS key, state, reason, units, affordable, probes,
+            greatest(0, extract(epoch FROM paused_until - now()))::float8 AS paused_s,
+            (SELECT count(*) FROM renders r
+             WHERE r.key = party AND r.state IN ('submitting', 'doubtful', 'running')) AS at_vendor
+        FROM parties WHERE kind = 'key' ORDER BY party
+        """
+    )
+
+
+async def count_at_vendor(conn: Connection) -> dict[str, int]:
+    """Return by key how many tasks have yet to be polled."""
+    rows = await conn.fetch(
+        "SELECT key, count(*) FROM renders WHERE state IN ('submitting', 'doubtful', 'running') GROUP BY key"
+    )
+    return {row["key"]: row["count"] for row in rows}
