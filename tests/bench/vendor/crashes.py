@@ -14,7 +14,7 @@ from tests.bench.vendor.rig import ADAPTER, Rig, running
 
 REPLICAS = 3
 KEYS = 6
-"""Several, so that an order in doubt holds up one of them only."""
+"""Several, so that an ambiguous order holds up one of them only."""
 _PROGRAM = "tests.bench.vendor.adapter"
 _SANDBOX = ("--latency-ms", "150", "--quota-calls", "0", "--calls-per-second", "0", "--fixed-result")
 _SETTINGS = {
@@ -23,7 +23,7 @@ _SETTINGS = {
     "PERFECT_POLL_AFTER_S": "1",
     "PERFECT_LEASE_S": "1",
     # Long after any task has ended: an order that left no trace by then was never carried out. No longer than others
-    # wait for it at the least: two of a key and path are never in doubt together.
+    # wait for it at the least: two of a key and path are never ambiguous together.
     "PERFECT_AMBIGUOUS_WAIT_S": "5",
     "PERFECT_AMBIGUOUS_POLICY": "repeat",
     "PERFECT_TASK_LONGEST_S": "6",

@@ -60,7 +60,7 @@ def _steps(transaction: list[str]) -> list[str]:
 async def test_every_transaction_locks_in_the_one_order(
     transactions: list[list[str]], start: Any, world: Any, pool: Pool
 ) -> None:
-    """Orders, looks, doubts, refusals, pauses, deletions, webhooks of strangers, probes, lists and cancellations."""
+    """Orders, polls, ambiguous orders, refusals, pauses, deletions, webhooks of strangers, probes, lists and cancellations."""
     for _ in range(2):
         await start(
             PERFECT_DELETE_COPIES="*", PERFECT_AMBIGUOUS_WAIT_S=1, PERFECT_ORDERS_AT_ONCE=1, PERFECT_QUOTA_WINDOW_S=3
@@ -99,7 +99,9 @@ def _is_held_already(steps: list[str]) -> bool:
     return firsts == sorted(firsts, key=ORDER.index)
 
 
-async def test_parties_are_locked_the_address_first(transactions: list[list[str]], start: Any, world: Any) -> None:
+async def test_quota_subjects_are_locked_the_address_first(
+    transactions: list[list[str]], start: Any, world: Any
+) -> None:
     await start()
     await world.end(await world.job())
     statements = [each for transaction in transactions for each in transaction if "FROM parties" in each]

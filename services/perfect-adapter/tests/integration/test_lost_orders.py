@@ -54,7 +54,7 @@ async def test_others_go_on_when_the_history_after_twice_the_typical_time_shows_
     await is_ambiguous(pool)
     assert isinstance((await world.end(await world.job(), timeout=40)).data, RenderSucceeded)
     assert await pool.fetchval("SELECT state FROM renders WHERE job_id = $1", lost) == "doubtful", (
-        "it is still looked for"
+        "it is still searched for"
     )
 
 
@@ -153,7 +153,7 @@ def test_an_order_made_after_a_task_was_seen_has_not_made_it() -> None:
 
 @pytest.mark.parametrize("code", [None, "BadRequest"])
 @pytest.mark.parametrize("status", [400, 404])
-async def test_a_look_that_is_definitely_refused_ends_it_at_once(
+async def test_a_poll_that_is_definitely_refused_ends_it_at_once(
     start: Any, world: Any, status: int, code: str | None
 ) -> None:
     await start()
@@ -162,7 +162,7 @@ async def test_a_look_that_is_definitely_refused_ends_it_at_once(
     assert (type(end), end.code, end.vendor_calls) == (RenderFailed, "vendor_task_lost", 2)
 
 
-async def test_somebody_elses_task_costs_one_look_however_long_its_webhook_stays_open(
+async def test_somebody_elses_task_costs_one_poll_however_long_its_webhook_stays_open(
     start: Any, world: Any, pool: Pool
 ) -> None:
     await start(PERFECT_AMBIGUOUS_WAIT_S=8)
@@ -193,7 +193,7 @@ async def test_an_outage_of_the_vendor_costs_few_calls(start: Any, world: Any, p
     assert (await world.end(lost, timeout=40)).data.code == "vendor_ambiguous"
 
 
-async def test_an_order_that_can_never_be_looked_for_is_given_up(start: Any, world: Any, pool: Pool) -> None:
+async def test_an_order_that_can_never_be_searched_for_is_given_up(start: Any, world: Any, pool: Pool) -> None:
     await start(PERFECT_AMBIGUOUS_WAIT_S=0.5, PERFECT_TASK_LONGEST_S=1.5)
     for operation in ("create", "history"):
         await world.vendor.fault("html_error", -1, operation=operation, status=502)
@@ -217,7 +217,7 @@ async def test_an_order_that_can_never_be_looked_for_is_given_up(start: Any, wor
 async def test_an_order_that_is_searched_is_searched_once_more_after_the_wait(
     start: Any, world: Any, pool: Pool, searched_s: int, in_vain: int
 ) -> None:
-    """However old it is, however often it was looked for: only one that cannot be searched ends unsearched."""
+    """However old it is, however often it was searched for: only one that cannot be searched ends unsearched."""
     await start(PERFECT_AMBIGUOUS_POLICY="repeat", PERFECT_AMBIGUOUS_WAIT_S=60, PERFECT_TASK_LONGEST_S=70)
     await world.vendor.fault("cut", operation="create")
     job_id = await world.job()

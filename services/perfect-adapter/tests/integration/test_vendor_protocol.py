@@ -98,7 +98,7 @@ def order(task: TryOn, lease_s: float = 60) -> CreateRequest:
     return CreateRequest(TRY_ON, task, INPUTS, Lease.from_now(lease_s))
 
 
-async def test_an_order_whose_lease_is_over_never_leaves(anybody: Anybody, perfect: VendorClient) -> None:
+async def test_an_order_whose_lease_has_expired_never_leaves(anybody: Anybody, perfect: VendorClient) -> None:
     """Nothing of it, not even its headers; the next one leaves as ever."""
     anybody.says('{"status": 200, "data": {"task_id": "1"}}')
     assert isinstance(await perfect.create(KEY, order(TryOn(), lease_s=0)), NotMade)
@@ -195,7 +195,7 @@ async def test_a_connection_that_is_refused_created_nothing(downloads: ResultDow
         ('"nothing"', NoAnswer("no task_status that we know")),
     ],
 )
-async def test_what_a_look_may_see(anybody: Anybody, perfect: VendorClient, data: str, look: object) -> None:
+async def test_what_a_poll_may_see(anybody: Anybody, perfect: VendorClient, data: str, look: object) -> None:
     anybody.says(f'{{"status": 200, "data": {data}}}')
     assert await perfect.get_task(KEY, TRY_ON, "1") == look
 

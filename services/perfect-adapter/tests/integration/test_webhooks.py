@@ -138,7 +138,7 @@ async def test_webhooks_that_come_twice_or_late_change_nothing(start: Any, world
     assert len(await world.heard(job_id)) == 2
 
 
-async def test_without_webhooks_the_task_is_looked_at(start: Any, world: Any) -> None:
+async def test_without_webhooks_the_task_is_polled(start: Any, world: Any) -> None:
     await start(PERFECT_POLL_AFTER_S=0.5)
     await world.vendor.fault("webhook_lost", -1)
     end = (await world.end(await world.job())).data
@@ -153,7 +153,7 @@ async def test_forged_webhooks_are_as_good_as_none(start: Any, world: Any, pool:
     assert await pool.fetchval("SELECT count(*) FROM webhooks") == 0
 
 
-async def test_a_slow_task_is_looked_at_seldom(start: Any, world: Any) -> None:
+async def test_a_slow_task_is_polled_seldom(start: Any, world: Any) -> None:
     await start(PERFECT_POLL_AFTER_S=0.6)
     await world.vendor.change(latency_ms=1500)
     await world.vendor.fault("webhook_lost", -1)
@@ -163,7 +163,7 @@ async def test_a_slow_task_is_looked_at_seldom(start: Any, world: Any) -> None:
     assert end.vendor_ms >= 1400
 
 
-async def test_a_claim_of_the_end_before_the_end_costs_one_look(
+async def test_a_claim_of_the_end_before_the_end_costs_one_poll(
     start: Any, world: Any, pool: Pool, secret: str
 ) -> None:
     """Signed, yet wrong: the task still runs; the true word comes later."""

@@ -10,7 +10,7 @@ from perfect_adapter.vendor.bodies import TEXT_SIZES, Reference, our_concern, ve
 from perfect_adapter.vendor.features import FEATURES, Feature, FeatureOptions, feature_of
 from perfect_adapter.vendor.sizes import nearest, within_bounds
 
-README = Path(__file__).parents[2] / "README.md"
+FEATURES_PAGE = Path(__file__).parents[2] / "docs/features.md"
 REFS = {role: Reference("url", f"https://s3/{role.value}") for role in Role}
 USER = "u-1"
 
@@ -41,7 +41,7 @@ def test_the_readme_shows_the_table() -> None:
     """Change it with the table; pixels are of the short side at least, of the long side at most."""
     rows = ["| feature | path | inputs (pixels) | result | units |", "|---|---|---|---|---|"]
     rows += [_row(feature) for feature in FEATURES.values()]
-    shown = README.read_text().split("<!-- features -->\n")[1].split("<!-- /features -->")[0]
+    shown = FEATURES_PAGE.read_text().split("<!-- features -->\n")[1].split("<!-- /features -->")[0]
     assert shown.strip().splitlines() == rows
 
 

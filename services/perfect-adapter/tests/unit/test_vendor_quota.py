@@ -32,7 +32,7 @@ def test_a_full_window_says_when_the_oldest_call_leaves_it() -> None:
     assert allowance.wait_s == 30 * 1.002 - 19
 
 
-def test_creating_leaves_room_for_the_polls_that_are_owed() -> None:
+def test_creating_leaves_calls_for_the_polls_that_are_owed() -> None:
     budget = Budget(10, 300, 0)
     assert allow(budget, [1.0] * 4, Demand(9, each=2, owed=0)).count == 3
     assert allow(budget, [1.0] * 4, Demand(9, each=2, owed=4)).count == 1
@@ -76,7 +76,7 @@ def test_what_key_and_address_allow_is_told_apart() -> None:
     )
 
 
-def test_a_wait_is_told_where_only_time_helps() -> None:
+def test_a_wait_is_given_where_only_time_helps() -> None:
     allocation = allocate(Budget(2, 300, 0), QuotaSubject("here"), [QuotaSubject("a", [10.0, 20.0])], TaskDemand(1, 2))
     assert allocation.count == 0
     assert allocation.wait_s == pytest.approx(300.6 - 10)
@@ -90,10 +90,10 @@ def test_polls_are_bound_to_their_keys() -> None:
     assert wait_s > 0
 
 
-parties = st.sampled_from("ab")
+names = st.sampled_from("ab")
 
 
-@given(st.lists(st.tuples(pauses(3), st.lists(parties, min_size=1, max_size=5), st.booleans()), max_size=50))
+@given(st.lists(st.tuples(pauses(3), st.lists(names, min_size=1, max_size=5), st.booleans()), max_size=50))
 def test_neither_key_nor_address_ever_passes_its_quota(steps: list[tuple[float, list[str], bool]]) -> None:
     """Against a vendor that counts for itself, when every call is answered at once."""
     made: list[tuple[float, str]] = []
@@ -105,7 +105,7 @@ def test_neither_key_nor_address_ever_passes_its_quota(steps: list[tuple[float, 
         keys = {name: QuotaSubject(name, ages[name], owed=1) for name in "ab"}
         if creating:
             allocation = allocate(BUDGET, here, list(keys.values()), TaskDemand(len(wanted), 2))
-            chosen = [name for name, room in allocation.by_key.items() for _ in range(room)][: allocation.count]
+            chosen = [name for name, left in allocation.by_key.items() for _ in range(left)][: allocation.count]
         else:
             admitted, _ = admit(BUDGET, here, keys, wanted)
             chosen = [key for key, ok in zip(wanted, admitted, strict=True) if ok]

@@ -45,9 +45,9 @@ from perfect_adapter.vendor.keys import is_about_the_key
 
 log = structlog.get_logger(__name__)
 
-_AFTER_S = 0.1
+_MARGIN_S = 0.1
 MAX_PAGES = 20
-_TRIED_AT_LEAST = 8
+_SEARCHES_AT_LEAST = 8
 """Failed searches before an order is given up, even if this service was down for longer than a task can take."""
 MAX_REPEATS = 3
 """Of one order: the order itself may be what loses its answers."""
@@ -153,7 +153,7 @@ class AmbiguityResolver:
     def _is_hopeless(self, render: Render) -> bool:
         """Return whether its account could not be searched for long, not counting when this service was down."""
         since = render.searched_at or render.ordered_at
-        if render.failed_searches < _TRIED_AT_LEAST or render.tried_at is None or since is None:
+        if render.failed_searches < _SEARCHES_AT_LEAST or render.tried_at is None or since is None:
             return False
         return (render.tried_at - since).total_seconds() > self.policy.longest_s
 
@@ -175,7 +175,7 @@ class AmbiguityResolver:
             await store.repeat(tx.conn, render)
             tx.after_commit(self.on_key_available)
         else:
-            log.error("order_given_up", render_id=render.render_id, why=type(step).__name__)
+            log.error("order_given_up", render_id=render.render_id, reason=type(step).__name__)
             RESOLVED.labels("given_up").inc()
             await completion.fail(tx, [(render, Failure(errors.AMBIGUOUS))])
             tx.after_commit(self.on_key_available)
@@ -261,7 +261,7 @@ class AmbiguityResolver:
         """Return a growing pause that ends early when others need not wait any more, and when the wait is over."""
         age_s = _age_s(render)
         moments = [moment - age_s for moment in (hold_s(typical_s), self.policy.wait_s) if moment > age_s]
-        return min([SEARCH_PAUSES.draw_s(render.searches + 1), *(left_s + _AFTER_S for left_s in moments)])
+        return min([SEARCH_PAUSES.draw_s(render.searches + 1), *(left_s + _MARGIN_S for left_s in moments)])
 
 
 def _ownership(answer: PollAnswer) -> Ownership:

@@ -1,4 +1,4 @@
-"""Answers of the vendor, told apart by what is certain afterwards, and what is asked of it. Pure.
+"""Answers of the vendor, classified by what is certain afterwards, and requests to it. Pure.
 
 The names of the classes are the outcomes in the call log.
 """

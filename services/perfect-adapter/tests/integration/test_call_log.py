@@ -84,7 +84,7 @@ async def test_a_call_counts_from_its_answer(pool: Pool) -> None:
     assert (await charge(one, 1))[0] == 1
 
 
-async def test_creating_leaves_room_for_the_polls_that_are_owed(pool: Pool) -> None:
+async def test_creating_leaves_calls_for_the_polls_that_are_owed(pool: Pool) -> None:
     one = await gate(pool, budget=Budget(10, 300, 0))
     async with one.begin() as tx:
         assert (await one.allocate(tx, TaskDemand(9, 2))).count == 5
@@ -117,7 +117,7 @@ async def test_a_pause_holds_everybody_and_grows_until_an_answer_comes(pool: Poo
     assert [tuple(row) for row in walk] == [("create", "Created"), ("poll", "Throttled")]
 
 
-async def test_calls_are_kept_for_thirty_days_and_forgotten_a_bounded_number_at_a_time(pool: Pool) -> None:
+async def test_calls_are_kept_for_thirty_days_and_deleted_a_bounded_number_at_a_time(pool: Pool) -> None:
     one = await gate(pool)
     await charge(one, 6)
     await pool.execute("UPDATE vendor_calls SET at = at - interval '29 days'")

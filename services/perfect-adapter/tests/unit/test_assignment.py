@@ -38,7 +38,7 @@ def test_a_kiosk_passes_one_ambiguous_order_but_none_in_hand_and_not_two() -> No
     assert not Assignment({"a": 5}, [ambiguous("a", "edit")] * 2, 1).fits("edit", KIOSK)
 
 
-def test_keys_get_no_more_than_they_have_room_for_and_the_emptiest_is_first() -> None:
+def test_keys_get_no_more_than_they_allow_and_the_emptiest_is_first() -> None:
     one = Assignment({"a": 1, "b": 2}, [], 9)
     for number in range(3):
         one.assign(f"r{number}", "edit", SCREEN)
@@ -55,7 +55,7 @@ def test_a_hold_ends_when_a_search_after_twice_the_typical_time_showed_nothing()
 
 
 def test_a_hold_ends_at_the_latest_when_the_wait_is_over() -> None:
-    """When no search brings an answer; what nobody has looked for yet, as after an outage of ours, is waited for."""
+    """When no search brings an answer; what was not searched for yet, as after an outage of ours, is waited for."""
     assert not still_holds(OpenOrder("a", "edit", is_in_hand=False, age_s=130.0, failed_searches=3), 10.0, 120.0)
     assert still_holds(OpenOrder("a", "edit", is_in_hand=False, age_s=119.0, failed_searches=6), 10.0, 120.0)
     assert still_holds(OpenOrder("a", "edit", is_in_hand=False, age_s=999.0, failed_searches=2), 10.0, 120.0)

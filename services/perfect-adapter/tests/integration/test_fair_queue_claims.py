@@ -1,4 +1,4 @@
-"""The waiting room in the database: fair however many tenants wait, and a claim costs the same."""
+"""The fair queue in the database: fair however many tenants wait, and a claim costs the same."""
 
 import json
 import sys

@@ -49,7 +49,7 @@ async def test_an_order_that_left_no_trace_is_given_up(start: Any, world: Any, f
     assert (end.code, end.retryable) == ("vendor_ambiguous", False)
     assert "Nothing is charged" in end.message
     assert await world.created() == 0
-    assert (await world.calls())["history"] >= 1, "it was looked for"
+    assert (await world.calls())["history"] >= 1, "it was searched for"
     assert len(await world.heard(job_id)) == 1
 
 
@@ -97,7 +97,7 @@ async def test_a_lost_task_that_failed_ends_as_it_did(start: Any, world: Any) ->
     assert (end.code, end.vendor_code) == ("person_not_found", "error_no_face")
 
 
-async def test_where_two_orders_are_in_doubt_nobody_gets_the_others_picture(start: Any, world: Any) -> None:
+async def test_where_two_orders_are_ambiguous_nobody_gets_the_others_picture(start: Any, world: Any) -> None:
     """Two answers were lost at once: which task is whose cannot be told, and a picture is never given away."""
     await start(PERFECT_AMBIGUOUS_WAIT_S=2, PERFECT_ORDERS_AT_ONCE=2)
     await world.vendor.fault("lost_answer", 2, operation="create")
@@ -109,7 +109,7 @@ async def test_where_two_orders_are_in_doubt_nobody_gets_the_others_picture(star
 
 
 async def test_one_order_at_a_time_makes_every_loss_traceable(start: Any, world: Any) -> None:
-    """As it is set by default: while an order of a key is in doubt, the key takes no other."""
+    """As it is set by default: while an order of a key is ambiguous, the key takes no other."""
     for _ in range(2):
         await start(PERFECT_ORDERS_AT_ONCE=1)
     await world.vendor.fault("lost_answer", 4, operation="create")
@@ -158,7 +158,7 @@ async def test_somebody_elses_task_with_our_key_is_not_taken(
     assert (type(end), end.code) == (RenderFailed, "vendor_ambiguous")
 
 
-async def test_an_intent_whose_process_died_is_looked_for(start: Any, world: Any, pool: Pool, dead: Any) -> None:
+async def test_an_intent_whose_process_died_is_searched_for(start: Any, world: Any, pool: Pool, dead: Any) -> None:
     """Whether it died before the call or after it, nobody can tell: nothing is ordered again."""
     event = world.dispatched()
     await dead.take(event)
@@ -173,7 +173,7 @@ async def test_an_intent_whose_process_died_is_looked_for(start: Any, world: Any
     assert len(await world.heard(event.data.job_id)) == 1
 
 
-async def test_an_answer_that_comes_late_ends_the_doubt(start: Any, world: Any, pool: Pool, dead: Any) -> None:
+async def test_a_late_answer_resolves_an_ambiguous_order(start: Any, world: Any, pool: Pool, dead: Any) -> None:
     event = world.dispatched()
     await dead.take(event)
     await dead.claim()
@@ -200,7 +200,7 @@ async def test_an_answer_that_comes_after_its_order_was_given_up_is_kept(
     assert len(await world.heard(event.data.job_id)) == 1
 
 
-async def test_the_ledger_tells_what_was_done(start: Any, world: Any, pool: Pool) -> None:
+async def test_the_call_log_shows_what_was_done(start: Any, world: Any, pool: Pool) -> None:
     await start(PERFECT_ORDERS_AT_ONCE=1)
     await world.vendor.fault("lost_answer", operation="create")
     await world.end(await world.job())
