@@ -1,4 +1,4 @@
-"""Creations that the vendor refuses, throttles, does not hear, or leaves ambiguous: at most one task, and a true end."""
+"""Creations that the vendor refuses, throttles, never gets, or leaves ambiguous: at most one task, one true end."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -83,13 +83,13 @@ def test_everything_is_chosen_once_and_no_class_is_passed_over(
     asked: list[tuple[str, int, int, float]], at_once: int, weights: dict[str, int]
 ) -> None:
     waiting = [QueuedRender(f"{n}", tenant, rank, units, age) for n, (tenant, rank, units, age) in enumerate(asked)]
-    rules = QueuePolicy(1000.0, weights)
+    policy = QueuePolicy(1000.0, weights)
     one = fair_queue(waiting)
     left = list(waiting)
     for slot, chosen in enumerate(drain(one, policy, at_once)):
         assert chosen in left
         highest = min(each.rank for each in left)
-        aged = [each for each in left if each.age_s >= rules.aged_s]
+        aged = [each for each in left if each.age_s >= policy.aged_s]
         assert chosen.rank == highest or (slot % 2 and chosen in aged)
         same = [each for each in left if (each.tenant, each.rank) == (chosen.tenant, chosen.rank)]
         assert chosen.age_s == max(each.age_s for each in same)
