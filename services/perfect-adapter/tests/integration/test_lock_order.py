@@ -60,7 +60,7 @@ def _steps(transaction: list[str]) -> list[str]:
 async def test_every_transaction_locks_in_the_one_order(
     transactions: list[list[str]], start: Any, world: Any, pool: Pool
 ) -> None:
-    """Orders, polls, ambiguous orders, refusals, pauses, deletions, foreign webhooks, checks, lists and cancellations."""
+    """Orders, polls, ambiguous orders, refusals, pauses, deletions, foreign webhooks, checks, lists, ends of jobs."""
     for _ in range(2):
         await start(
             PERFECT_DELETE_COPIES="*", PERFECT_AMBIGUOUS_WAIT_S=1, PERFECT_ORDERS_AT_ONCE=1, PERFECT_QUOTA_WINDOW_S=3

@@ -223,4 +223,6 @@ async def test_what_is_asked_of_the_account(recorder: Recorder, perfect_server: 
 
 
 def test_every_feature_is_described() -> None:
-    assert {f"POST {feature.path}" for feature in FEATURES.values() if not feature.classic} == set(PICTURES["features"])
+    assert {f"POST {feature.path}" for feature in FEATURES.values() if not feature.is_classic} == set(
+        PICTURES["features"]
+    )

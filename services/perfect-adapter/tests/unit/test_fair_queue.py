@@ -11,11 +11,14 @@ LIVE, INTERACTIVE, BATCH = 0, 1, 2
 
 
 def queue(tenant: str, count: int, rank: int = INTERACTIVE, units: int = 2, age_s: float = 10.0) -> list[QueuedRender]:
-    return [QueuedRender(f"{tenant}-{rank}-{n}", tenant, rank, units, age_s - n / 1000) for n in range(count)]
+    return [
+        QueuedRender(render_id=f"{tenant}-{rank}-{n}", tenant=tenant, rank=rank, units=units, age_s=age_s - n / 1000)
+        for n in range(count)
+    ]
 
 
 def fair_queue(*queues: list[QueuedRender], turns: dict[str, int] | None = None, slots: int = 0) -> FairQueue:
-    return FairQueue([one for each in queues for one in each], turns or {}, {}, slots)
+    return FairQueue(waiting=[one for each in queues for one in each], turns=turns or {}, in_flight={}, slots=slots)
 
 
 def drain(one: FairQueue, policy: QueuePolicy = POLICY, at_once: int = 1) -> list[QueuedRender]:
@@ -82,7 +85,10 @@ tasks = st.lists(
 def test_everything_is_chosen_once_and_no_class_is_passed_over(
     asked: list[tuple[str, int, int, float]], at_once: int, weights: dict[str, int]
 ) -> None:
-    waiting = [QueuedRender(f"{n}", tenant, rank, units, age) for n, (tenant, rank, units, age) in enumerate(asked)]
+    waiting = [
+        QueuedRender(render_id=f"{n}", tenant=tenant, rank=rank, units=units, age_s=age)
+        for n, (tenant, rank, units, age) in enumerate(asked)
+    ]
     policy = QueuePolicy(1000.0, weights)
     one = fair_queue(waiting)
     left = list(waiting)

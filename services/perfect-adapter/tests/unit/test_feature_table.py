@@ -94,5 +94,5 @@ def test_the_flag_is_the_users_for_good() -> None:
     assert all(FeatureOptions(v2_share=0.6).uses_v2(user) for user, yes in zip(users, speaks, strict=True) if yes)
     assert all(FeatureOptions(v2_share=1.0).uses_v2(user) for user in users)
     assert not any(FeatureOptions(v2_share=0.0).uses_v2(user) for user in users)
-    assert feature_of(TryOn(), (), FeatureOptions(v2_share=0), USER).classic
-    assert not feature_of(SkinAnalysis(actions=(Concern.ACNE,)), (), FeatureOptions(v2_share=0), USER).classic
+    assert feature_of(TryOn(), (), FeatureOptions(v2_share=0), USER).is_classic
+    assert not feature_of(SkinAnalysis(actions=(Concern.ACNE,)), (), FeatureOptions(v2_share=0), USER).is_classic

@@ -139,7 +139,7 @@ class AmbiguityResolver:
 
     def _limit_in_time(self, render: Render, step: Decision) -> Decision:
         """End the search when the account was searched after the wait was over, or could not be for long."""
-        if render.feature.classic:
+        if render.feature.is_classic:
             return Undecidable()  # the classic profile has no history and no tasks
         if isinstance(step, ReadHistory) and self._is_searched(render):
             return TaskNotFound()
@@ -158,7 +158,7 @@ class AmbiguityResolver:
         return (render.tried_at - since).total_seconds() > self.policy.longest_s
 
     def _is_late(self, render: Render) -> bool:
-        return render.feature.classic or _age_s(render) > self.policy.wait_s
+        return render.feature.is_classic or _age_s(render) > self.policy.wait_s
 
     async def _apply(
         self, tx: Tx, render: Render, step: ClaimTask | AwaitCompetitor | Undecidable | TaskNotFound

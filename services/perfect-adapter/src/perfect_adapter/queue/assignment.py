@@ -8,7 +8,7 @@ to an order only if no other order can have made it (`ambiguous.decision`), howe
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from perfect_adapter.queue.priorities import MOST_URGENT
 from perfect_adapter.vendor.features import FEATURES
@@ -29,6 +29,7 @@ class OpenOrder:
 
     key: str
     feature: str
+    _: KW_ONLY
     is_in_hand: bool
     age_s: float
     searched_s: float | None = None

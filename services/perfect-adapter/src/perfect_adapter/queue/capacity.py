@@ -12,7 +12,7 @@ _NOTABLE_STOP_S = 2.0
 _MINUTE = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """`available`: whether any key takes work. `per_minute`: tasks, None where nothing limits them.
 

@@ -62,12 +62,12 @@ async def lock_published(conn: Connection) -> tuple[Capacity | None, bool]:
     by_class = {Priority(name): count for name, count in known["waiting"].items()}
     return (
         Capacity(
-            known["available"],
-            known["per_minute"],
-            by_class,
-            known["running"],
-            known["typical_s"],
-            known.get("stopped_until", 0.0),
+            available=known["available"],
+            per_minute=known["per_minute"],
+            waiting=by_class,
+            running=known["running"],
+            typical_s=known["typical_s"],
+            stopped_until=known.get("stopped_until", 0.0),
         ),
         True,
     )

@@ -26,7 +26,7 @@ class TenantQueue:
     tenant: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedRender:
     """A render in the queue; `rank` is its class, the lower the more urgent."""
 
@@ -66,7 +66,7 @@ class Placement(Protocol):
         """Assign a key to it."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class FairQueue:
     """What was read of the queue: the first tenants' queues of each class and feature, and the first renders of each.
 

@@ -160,7 +160,14 @@ def _queue(row: asyncpg.Record) -> TenantQueue:
 
 
 def _waiting(row: asyncpg.Record) -> QueuedRender:
-    return QueuedRender(row["render_id"], row["tenant_id"], row["rank"], row["units"], row["age_s"], row["feature"])
+    return QueuedRender(
+        render_id=row["render_id"],
+        tenant=row["tenant_id"],
+        rank=row["rank"],
+        units=row["units"],
+        age_s=row["age_s"],
+        feature=row["feature"],
+    )
 
 
 def _one_probe_each(waiting: Sequence[QueuedRender], half_open: Collection[str]) -> list[QueuedRender]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from uuid import uuid4
 
@@ -201,6 +201,7 @@ class Reschedule:
     render_id: str
     delay_s: float
     webhook_at: datetime | None
+    _: KW_ONLY
     has_failed: bool = False
     has_timed_out: bool = False
     is_made: bool = False

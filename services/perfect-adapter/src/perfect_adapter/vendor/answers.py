@@ -3,7 +3,7 @@
 The names of the classes are the outcomes in the call log.
 """
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from closet_contracts.work import Task
 
@@ -82,6 +82,7 @@ class Score:
     concern: str
     raw: float | None
     ui: float | None
+    _: KW_ONLY
     region: str | None = None
     mask_url: str | None = None
     word: str | None = None

@@ -48,7 +48,7 @@ class VendorClient:
 
     async def create(self, key: ApiKey, request: CreateRequest) -> CreateAnswer:
         """Create a task, once. It is billed: only the caller may decide to call again."""
-        if request.feature.classic:
+        if request.feature.is_classic:
             return await self._classic.create(key, request)
         answer = await self._transport.create(key, request)
         if not isinstance(answer, ApiAnswer):

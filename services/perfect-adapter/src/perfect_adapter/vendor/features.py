@@ -1,7 +1,7 @@
 """The table of features: everything about each kind of task. A new feature is one row and its body. Pure."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
@@ -19,8 +19,7 @@ from closet_contracts.work import (
     UnknownWork,
 )
 
-from perfect_adapter.vendor import bodies
-from perfect_adapter.vendor import classic_bodies as classic
+from perfect_adapter.vendor import bodies, classic_bodies
 from perfect_adapter.vendor.bodies import Body, References
 
 UNKNOWN_TYPICAL_S = 8.0
@@ -58,10 +57,11 @@ class Feature:
     name: str
     path: str
     result: ResultKind
+    _: KW_ONLY
     inputs: Mapping[Role, Limits]
     units: Callable[[Any], int]
     body: Callable[[Any, References], Body]
-    classic: bool = False  # of the classic profile: made while the call waits
+    is_classic: bool = False  # of the classic profile: made while the call waits
     typical_s: float = UNKNOWN_TYPICAL_S
 
 
@@ -110,6 +110,7 @@ def _skin_units(task: SkinAnalysis) -> int:
 
 # The limits are those of the published pages of the features.
 _TASK = "/s2s/v2.0/task"
+_SKIN = "/s2s/v2.1/task/skin-analysis"
 _PERSON = Limits(min_short=384, min_long=512)
 _EDITED = Limits(min_short=384, max_long=3072)
 _MASKED = Limits(min_short=64, max_long=2048)
@@ -120,30 +121,42 @@ _ON_PERSON = {Role.PERSON: _PERSON, Role.GARMENT: _PERSON}
 _PICTURE = ResultKind.PICTURE
 
 _ROWS = (
-    Feature("tryon-v4", f"{_TASK}/cloth-v4", _PICTURE, _ON_PERSON, _units(2), bodies.try_on),
-    Feature("tryon-v3", f"{_TASK}/cloth-v3", _PICTURE, _ON_PERSON, _units(2), bodies.try_on_v3),
-    Feature("text2img", f"{_TASK}/text-to-image/youcam", _PICTURE, {}, _units(1), bodies.text_to_image),
+    Feature("tryon-v4", f"{_TASK}/cloth-v4", _PICTURE, inputs=_ON_PERSON, units=_units(2), body=bodies.try_on),
+    Feature("tryon-v3", f"{_TASK}/cloth-v3", _PICTURE, inputs=_ON_PERSON, units=_units(2), body=bodies.try_on_v3),
     Feature(
-        "edit", f"{_TASK}/image-to-image/youcam", _PICTURE, {Role.IMAGE: _EDITED}, _units(1), bodies.image_to_image
+        "text2img",
+        f"{_TASK}/text-to-image/youcam",
+        _PICTURE,
+        inputs={},
+        units=_units(1),
+        body=bodies.text_to_image,
+    ),
+    Feature(
+        "edit",
+        f"{_TASK}/image-to-image/youcam",
+        _PICTURE,
+        inputs={Role.IMAGE: _EDITED},
+        units=_units(1),
+        body=bodies.image_to_image,
     ),
     Feature(
         "edit-masked",
         f"{_TASK}/obj-replace",
         _PICTURE,
-        {Role.IMAGE: _MASKED, Role.MASK: Limits(like=Role.IMAGE)},
-        _units(1),
-        bodies.replace_masked,
+        inputs={Role.IMAGE: _MASKED, Role.MASK: Limits(like=Role.IMAGE)},
+        units=_units(1),
+        body=bodies.replace_masked,
     ),
     Feature(
         "hairstyle",
         "/s2s/v2.1/task/hair-transfer",
         _PICTURE,
-        {Role.IMAGE: _HAIR, Role.REFERENCE: _HAIR},
-        _units(2),
-        bodies.hair_transfer,
+        inputs={Role.IMAGE: _HAIR, Role.REFERENCE: _HAIR},
+        units=_units(2),
+        body=bodies.hair_transfer,
     ),
     *(
-        Feature(name, "/s2s/v2.1/task/skin-analysis", result, {Role.IMAGE: face}, _skin_units, body)
+        Feature(name, _SKIN, result, inputs={Role.IMAGE: face}, units=_skin_units, body=body)
         for name, result, face, body in (
             ("skin", ResultKind.ANALYSIS, _FACE, bodies.skin_analysis),
             ("skin-hd", ResultKind.ANALYSIS, _FACE_HD, bodies.skin_analysis),
@@ -152,12 +165,20 @@ _ROWS = (
         )
     ),
     *(
-        Feature(f"classic-{name}", f"/ai-api/v1/{path}", _PICTURE, inputs, _units(1), body, classic=True)
+        Feature(
+            f"classic-{name}",
+            f"/ai-api/v1/{path}",
+            _PICTURE,
+            inputs=inputs,
+            units=_units(1),
+            body=body,
+            is_classic=True,
+        )
         for name, path, inputs, body in (
-            ("tryon", "fashion/tryon", _ON_PERSON, classic.try_on),
-            ("text2img", "text2img", {}, classic.text_to_image),
-            ("edit", "image-edit", {Role.IMAGE: _CLASSIC, Role.MASK: Limits(like=Role.IMAGE)}, classic.edit),
-            ("hairstyle", "hairstyle/tryon", {Role.IMAGE: _HAIR, Role.REFERENCE: _HAIR}, classic.hairstyle),
+            ("tryon", "fashion/tryon", _ON_PERSON, classic_bodies.try_on),
+            ("text2img", "text2img", {}, classic_bodies.text_to_image),
+            ("edit", "image-edit", {Role.IMAGE: _CLASSIC, Role.MASK: Limits(like=Role.IMAGE)}, classic_bodies.edit),
+            ("hairstyle", "hairstyle/tryon", {Role.IMAGE: _HAIR, Role.REFERENCE: _HAIR}, classic_bodies.hairstyle),
         )
     ),
 )

@@ -67,7 +67,7 @@ def _score(each: Mapping[str, Any]) -> Score:
 def _finding(name: str, each: Mapping[str, Any], region: str | None, mask_url: str | None = None) -> Score:
     raw, ui = (number(each.get(field)) for field in ("raw_score", "ui_score"))
     shown = ui if ui is not None else number(each.get("score"))
-    return Score(our_concern(name), raw, shown, region, mask_url, text(each.get(_WORD)))
+    return Score(our_concern(name), raw, shown, region=region, mask_url=mask_url, word=text(each.get(_WORD)))
 
 
 def score_file(info: Mapping[str, Any]) -> Iterator[tuple[Score, str | None]]:
@@ -80,7 +80,7 @@ def score_file(info: Mapping[str, Any]) -> Iterator[tuple[Score, str | None]]:
             if isinstance(each, dict):
                 yield _finding(name, each, region), text(each.get("output_mask_name"))
             elif word := text(each):
-                yield Score(our_concern(name), None, None, None if region == _WORD else region, word=word), None
+                yield Score(our_concern(name), None, None, region=None if region == _WORD else region, word=word), None
 
 
 def overall_of_file(info: Mapping[str, Any]) -> OverallScore:
