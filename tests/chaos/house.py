@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-import aiohttp
 import billing_meter.settings
 import billing_meter.subscriptions
 import job_orchestrator.settings
 import job_orchestrator.subscriptions
 import kiosk_gateway.subscriptions
+import perfect_adapter.settings
 import perfect_adapter.subscriptions
 import upload_signer.subscriptions
 from aiohttp import web
@@ -34,29 +34,12 @@ from kiosk_gateway.handlers.admission import Admission
 from kiosk_gateway.handlers.intake import Intake
 from kiosk_gateway.handlers.pace import Pace
 from kiosk_gateway.handlers.waiting import Doorbell, Waiters
-from perfect_adapter.ambiguous.decision import AmbiguityAction
-from perfect_adapter.ambiguous.resolver import AmbiguityPolicy, AmbiguityResolver
+from perfect_adapter.app import Wakes, assemble, open_gate, open_vendor
 from perfect_adapter.http import PATH, add_routes
-from perfect_adapter.queue.fair_queue import QueuePolicy
-from perfect_adapter.queue.policy import OrderingPolicy
-from perfect_adapter.queue.scheduler import Scheduler
-from perfect_adapter.quota.budget import Budget
-from perfect_adapter.quota.gate import QuotaGate
-from perfect_adapter.quota.key_ring import KeyRing
-from perfect_adapter.renders.collect import Collector
 from perfect_adapter.renders.handlers import store_webhooks
-from perfect_adapter.renders.inputs import InputPreparer
-from perfect_adapter.renders.results import ResultStorage
-from perfect_adapter.renders.submit import Submitter
-from perfect_adapter.renders.sweep import Sweeper
-from perfect_adapter.vendor.classic import ClassicProfile
-from perfect_adapter.vendor.client import VendorClient
-from perfect_adapter.vendor.downloads import ResultDownloader
+from perfect_adapter.vendor.clock import ServerDates
 from perfect_adapter.vendor.features import FeatureOptions
-from perfect_adapter.vendor.hosts import AllowedHosts
 from perfect_adapter.vendor.signatures import WebhookVerifier
-from perfect_adapter.vendor.transport import Transport
-from perfect_adapter.vendor.uploads import InputUploader
 from upload_signer.worker import Checker
 
 CONSENT_VERSION = "v2.0"
@@ -64,7 +47,6 @@ NO_BUS = "nats://nowhere"
 LIVES_S = 900
 POLL_AFTER_S = 1.0
 WIDTH = 8
-UNLIMITED = Budget(calls=0, window_s=300, pace=0)
 
 Pools = Mapping[Service, Pool]
 Step = Callable[[], Awaitable[bool]]
@@ -126,7 +108,8 @@ async def open_house(urls: Mapping[Service, str], s3: S3Server, vendor: PerfectS
         pools = {service: await _open_pool(stack, url) for service, url in urls.items()}
         begin = {service: partial(transaction, pool, NoRelay(service)) for service, pool in pools.items()}
         checker = await _checker(stack, begin[Service.UPLOAD_SIGNER], s3)
-        at_vendor = await _at_vendor(stack, begin[Service.PERFECT_ADAPTER], s3, vendor)
+        adapter = urls[Service.PERFECT_ADAPTER]
+        at_vendor = await _at_vendor(stack, adapter, begin[Service.PERFECT_ADAPTER], s3, vendor)
         gateway = begin[Service.KIOSK_GATEWAY]
         yield House(
             pools=pools,
@@ -169,50 +152,35 @@ async def _checker(stack: AsyncExitStack, begin: Begin, s3: S3Server) -> Checker
     return Checker(begin, objects, await stack.enter_async_context(PicturePool()))
 
 
-async def _at_vendor(stack: AsyncExitStack, begin: Begin, s3: S3Server, vendor: PerfectServer) -> Sequence[Step]:
-    account = vendor.env()
-    session = await stack.enter_async_context(aiohttp.ClientSession())
-    hosts = AllowedHosts(frozenset({account["PERFECT_RESULT_HOSTS"]}), insecure=True)
-    caller = Transport(session, account["PERFECT_BASE"], 30)
-    perfect = VendorClient(
-        caller, ClassicProfile(caller), ResultDownloader(session, hosts), InputUploader(session, hosts)
+async def _at_vendor(
+    stack: AsyncExitStack, url: str, begin: Begin, s3: S3Server, vendor: PerfectServer
+) -> Sequence[Step]:
+    settings = perfect_adapter.settings.Settings.model_validate(
+        {
+            **s3.env(Service.PERFECT_ADAPTER),
+            **vendor.env(),
+            "database_url": url,
+            "nats_url": NO_BUS,
+            "PERFECT_EGRESS": "chaos",
+            "PERFECT_QUOTA_CALLS": 0,
+            "PERFECT_PACE_PER_S": 0,
+            "PERFECT_ORDERS_AT_ONCE": WIDTH,
+            "PERFECT_POLL_AFTER_S": POLL_AFTER_S,
+            "PERFECT_TIMEOUT_S": 30,
+            "PERFECT_AMBIGUOUS_WAIT_S": 30,
+        }
     )
-    signer = Signer.of(s3.access(Service.PERFECT_ADAPTER))
-    objects = await stack.enter_async_context(open_store(signer, "AES256"))
-    pictures = await stack.enter_async_context(PicturePool())
-    results = ResultStorage(perfect, objects, pictures)
-    ring = KeyRing((account["PERFECT_API_KEY"],), None, "chaos")
-    gate = QuotaGate(begin=begin, ring=ring, egress="chaos", budget=UNLIMITED)
-    await ring.refresh(begin)
-    policy = OrderingPolicy(queue=QueuePolicy(300), at_once=WIDTH, calls_per_task=2, ambiguous_wait_s=30)
-    submitter = Submitter(
-        gate=gate,
-        vendor=perfect,
-        inputs=InputPreparer(mode="url", signer=signer, objects=objects, pictures=pictures, vendor=perfect),
-        results=results,
-        scheduler=Scheduler(gate, policy),
-        poll_after_s=POLL_AFTER_S,
-        on_task_started=_asleep,
-        on_ambiguous=_asleep,
+    dates = ServerDates()
+    workers = assemble(
+        settings=settings,
+        gate=await open_gate(begin, settings, dates),
+        vendor=await open_vendor(stack, settings, dates),
+        objects=await stack.enter_async_context(open_store(Signer.of(settings.s3_access()), settings.s3_sse)),
+        pictures=await stack.enter_async_context(PicturePool()),
+        wakes=Wakes(),
     )
-    collector = Collector(
-        gate=gate,
-        vendor=perfect,
-        results=results,
-        poll_after_s=POLL_AFTER_S,
-        on_ambiguous=_asleep,
-        should_delete_copies=lambda _: False,
-        on_copy_to_delete=_asleep,
-    )
-    resolver = AmbiguityResolver(
-        gate=gate,
-        vendor=perfect,
-        policy=AmbiguityPolicy(wait_s=30, action=AmbiguityAction.GIVE_UP, repeats=0, longest_s=3600),
-        on_task_started=_asleep,
-        on_key_available=_asleep,
-    )
-    sweeper = Sweeper(begin=begin, quota_window_s=UNLIMITED.window_s, grace_s=2, on_ambiguous=_asleep)
-    return partial(_round, submitter), partial(_round, collector), partial(_round, resolver), sweeper.step
+    lanes = (workers.submitter, workers.collector, workers.resolver)
+    return *(partial(_round, lane) for lane in lanes), workers.sweeper.step
 
 
 async def _webhook_endpoint(stack: AsyncExitStack, begin: Begin, vendor: PerfectServer) -> str:

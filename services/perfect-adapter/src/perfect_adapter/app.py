@@ -1,5 +1,6 @@
 """The composition root: the parts of the service, wired and started."""
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -11,8 +12,9 @@ from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import open_pool, pool_check, prepare
 from closet_chassis.worker import Wake, work_loop
 from closet_contracts.nouns import Service
-from closet_messaging.bus import Bus, open_bus
-from closet_storage.objects import open_store
+from closet_messaging.bus import open_bus
+from closet_messaging.unit import Begin
+from closet_storage.objects import ObjectStore, open_store
 from closet_storage.pool import PicturePool
 from closet_storage.signing import Signer
 
@@ -61,29 +63,31 @@ class Wakes:
     delete: Wake = field(default_factory=Wake)
 
 
-async def build(process: Process[Settings]) -> None:
-    """Open the resources, wire the parts and start them; they are closed in reverse order."""
-    settings, stack = process.settings, process.stack
-    await prepare(settings, "closet_messaging", "perfect_adapter")
-    pool = await stack.enter_async_context(open_pool(settings))
-    process.readiness.add("database", pool_check(pool))
-    dates, wakes = ServerDates(), Wakes()
-    vendor = await _open_vendor(process, dates)
-    options = FeatureOptions(settings.tryon_version, settings.skin_format, settings.v2_share)
-    handlers = subscriptions(options, wakes.submit.set)
-    bus = await stack.enter_async_context(open_bus(process, Service.PERFECT_ADAPTER, pool, handlers, requests(pool)))
-    gate = await _open_gate(bus, settings, dates)
-    await _start_lanes(process, gate, vendor, wakes)
-    _start_steps(process, gate, vendor, wakes)
-    batcher = Batcher(partial(store_webhooks, bus.transaction, wakes.collect.set))
-    add_routes(process.app, WebhookVerifier(settings.webhook_secrets), batcher)
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Everything that works on rows: lanes, which claim them with a lease, and periodic steps."""
+
+    submitter: Submitter
+    collector: Collector
+    resolver: AmbiguityResolver
+    deleter: CopyDeleter
+    sweeper: sweep.Sweeper
+    health_check: key_health.KeyHealthCheck
+    publisher: capacity_publisher.CapacityPublisher
+    template_sync: sync.TemplateSync
+    copy_planner: deletion.CopyPlanner
 
 
-async def _start_lanes(process: Process[Settings], gate: QuotaGate, vendor: VendorClient, wakes: Wakes) -> None:
-    """Start the work on rows that are claimed with a lease."""
-    settings, stack = process.settings, process.stack
-    objects = await stack.enter_async_context(open_store(Signer.of(settings.s3_access()), settings.s3_sse))
-    pictures = await stack.enter_async_context(PicturePool(settings.picture_workers))
+def assemble(  # noqa: PLR0913 the resources
+    *,
+    settings: Settings,
+    gate: QuotaGate,
+    vendor: VendorClient,
+    objects: ObjectStore,
+    pictures: PicturePool,
+    wakes: Wakes,
+) -> Workers:
+    """Wire the workers, without I/O."""
     results = ResultStorage(vendor, objects, pictures)
     collector = Collector(
         gate=gate,
@@ -95,34 +99,74 @@ async def _start_lanes(process: Process[Settings], gate: QuotaGate, vendor: Vend
         on_copy_to_delete=wakes.delete.set,
         wake=wakes.collect,
     )
-    submitter = Submitter(
-        gate=gate,
+    inputs = InputPreparer(
+        mode=settings.inputs,
+        signer=Signer.of(settings.s3_access(public=True)),
+        objects=objects,
+        pictures=pictures,
         vendor=vendor,
-        inputs=InputPreparer(
-            mode=settings.inputs,
-            signer=Signer.of(settings.s3_access(public=True)),
-            objects=objects,
-            pictures=pictures,
+    )
+    return Workers(
+        submitter=Submitter(
+            gate=gate,
             vendor=vendor,
+            inputs=inputs,
+            results=results,
+            scheduler=Scheduler(gate, _ordering_policy(settings)),
+            poll_after_s=settings.poll_after_s,
+            on_task_started=collector.on_task_started,
+            on_ambiguous=wakes.resolve.set,
+            wake=wakes.submit,
         ),
-        results=results,
-        scheduler=Scheduler(gate, _ordering_policy(settings)),
-        poll_after_s=settings.poll_after_s,
-        on_task_started=collector.on_task_started,
-        on_ambiguous=wakes.resolve.set,
-        wake=wakes.submit,
+        collector=collector,
+        resolver=AmbiguityResolver(
+            gate=gate,
+            vendor=vendor,
+            policy=_ambiguity_policy(settings),
+            on_task_started=wakes.collect.set,
+            on_key_available=wakes.submit.set,
+            wake=wakes.resolve,
+        ),
+        deleter=CopyDeleter(gate, vendor),
+        sweeper=sweep.Sweeper(
+            begin=gate.begin,
+            quota_window_s=settings.quota_window_s,
+            grace_s=settings.lease_s / 5,
+            on_ambiguous=wakes.resolve.set,
+            purges=[sweep.Purge(ambiguous_store.delete_old, sweep.DAY_S)],
+        ),
+        health_check=key_health.KeyHealthCheck(gate, vendor, settings.balance_every_s, wakes.submit.set),
+        publisher=capacity_publisher.CapacityPublisher(gate, _ordering_policy(settings)),
+        template_sync=sync.TemplateSync(gate, vendor),
+        copy_planner=deletion.CopyPlanner(gate.begin, settings.deletes_copies_of, wakes.delete.set),
     )
-    resolver = AmbiguityResolver(
-        gate=gate,
-        vendor=vendor,
-        policy=_ambiguity_policy(settings),
-        on_task_started=wakes.collect.set,
-        on_key_available=wakes.submit.set,
-        wake=wakes.resolve,
-    )
-    deleter = CopyDeleter(gate, vendor)
-    width = settings.max_in_flight
+
+
+async def build(process: Process[Settings]) -> None:
+    """Open the resources, wire the parts and start them; they are closed in reverse order."""
+    settings, stack = process.settings, process.stack
+    await prepare(settings, "closet_messaging", "perfect_adapter")
+    pool = await stack.enter_async_context(open_pool(settings))
+    process.readiness.add("database", pool_check(pool))
+    dates, wakes = ServerDates(), Wakes()
+    vendor = await open_vendor(stack, settings, dates)
+    objects = await stack.enter_async_context(open_store(Signer.of(settings.s3_access()), settings.s3_sse))
+    pictures = await stack.enter_async_context(PicturePool(settings.picture_workers))
+    options = FeatureOptions(settings.tryon_version, settings.skin_format, settings.v2_share)
+    handlers = subscriptions(options, wakes.submit.set)
+    bus = await stack.enter_async_context(open_bus(process, Service.PERFECT_ADAPTER, pool, handlers, requests(pool)))
+    gate = await open_gate(bus.transaction, settings, dates)
+    workers = assemble(settings=settings, gate=gate, vendor=vendor, objects=objects, pictures=pictures, wakes=wakes)
+    _start_lanes(process, workers, wakes)
+    _start_steps(process, workers)
+    batcher = Batcher(partial(store_webhooks, bus.transaction, wakes.collect.set))
+    add_routes(process.app, WebhookVerifier(settings.webhook_secrets), batcher)
+
+
+def _start_lanes(process: Process[Settings], workers: Workers, wakes: Wakes) -> None:
+    settings, width = process.settings, process.settings.max_in_flight
     times = {"renew_every_s": settings.lease_s / 3, "finish_s": settings.stop_timeout_s / 3}
+    submitter, collector, resolver, deleter = workers.submitter, workers.collector, workers.resolver, workers.deleter
     lanes: dict[str, Lane[Any]] = {
         "submit": Lane("submit", submitter.claim, submitter.work, submitter.renew, width, wakes.submit, **times),
         "collect": Lane("collect", collector.claim, collector.work, collector.renew, width, wakes.collect, **times),
@@ -133,33 +177,21 @@ async def _start_lanes(process: Process[Settings], gate: QuotaGate, vendor: Vend
         process.background.start(name, lane.run())
 
 
-def _start_steps(process: Process[Settings], gate: QuotaGate, vendor: VendorClient, wakes: Wakes) -> None:
-    """Start the periodic steps."""
-    settings = process.settings
-    sweeper = sweep.Sweeper(
-        begin=gate.begin,
-        quota_window_s=settings.quota_window_s,
-        grace_s=settings.lease_s / 5,
-        on_ambiguous=wakes.resolve.set,
-        purges=[sweep.Purge(ambiguous_store.delete_old, sweep.DAY_S)],
-    )
-    health_check = key_health.KeyHealthCheck(gate, vendor, settings.balance_every_s, wakes.submit.set)
-    publisher = capacity_publisher.CapacityPublisher(gate, _ordering_policy(settings))
+def _start_steps(process: Process[Settings], workers: Workers) -> None:
     steps = {
-        "sweep": (sweeper.step, sweep.EVERY_S),
-        "key-health": (health_check.step, key_health.EVERY_S),
-        "capacity": (publisher.step, capacity_publisher.EVERY_S),
-        "templates": (sync.TemplateSync(gate, vendor).step, sync.EVERY_S),
+        "sweep": (workers.sweeper.step, sweep.EVERY_S),
+        "key-health": (workers.health_check.step, key_health.EVERY_S),
+        "capacity": (workers.publisher.step, capacity_publisher.EVERY_S),
+        "templates": (workers.template_sync.step, sync.EVERY_S),
     }
-    if settings.delete_copies:
-        planner = deletion.CopyPlanner(gate.begin, settings.deletes_copies_of, wakes.delete.set)
-        steps["copies"] = (planner.step, deletion.EVERY_S)
+    if process.settings.delete_copies:
+        steps["copies"] = (workers.copy_planner.step, deletion.EVERY_S)
     for name, (step, every_s) in steps.items():
         process.background.start(name, work_loop(step, Wake(), every_s))
 
 
-async def _open_vendor(process: Process[Settings], dates: ServerDates) -> VendorClient:
-    settings, stack = process.settings, process.stack
+async def open_vendor(stack: AsyncExitStack, settings: Settings, dates: ServerDates) -> VendorClient:
+    """Open the sessions to the vendor's API and to its storage."""
     calls = await stack.enter_async_context(_open_api_session())
     insecure = settings.base.startswith("http:")
     # A session of its own: the storage of results never sees a key.
@@ -179,11 +211,12 @@ def _open_api_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
 
 
-async def _open_gate(bus: Bus, settings: Settings, dates: ServerDates) -> QuotaGate:
+async def open_gate(begin: Begin, settings: Settings, dates: ServerDates) -> QuotaGate:
+    """Open the quota gate: make this process's keys known to the other replicas."""
     ring = KeyRing(settings.api_keys, settings.api_keys_file, settings.egress)
-    await ring.refresh(bus.transaction)
+    await ring.refresh(begin)
     return QuotaGate(
-        begin=bus.transaction,
+        begin=begin,
         ring=ring,
         egress=settings.egress,
         budget=Budget(settings.quota_calls, settings.quota_window_s, settings.pace_per_s),
