@@ -11,11 +11,10 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "services/perfect-adapter/src/perfect_adapter"
 PURE = {
     "vendor": {
-        *("account", "answers", "bodies", "classic_bodies", "clock", "errors", "features", "json_values", "keys"),
-        *("leases", "parsing", "sizes"),
+        *("answers", "bodies", "classic_bodies", "clock", "errors", "features", "keys", "leases", "parsing", "sizes"),
     },
-    "quota": {"backoff", "budget", "key_states", "lock_order"},
-    "queue": {"assignment", "breaker", "capacity", "fair_queue", "policy", "priorities"},
+    "quota": {"backoff", "budget", "lock_order"},
+    "queue": {"assignment", "breaker", "capacity", "fair_queue"},
     "renders": {"states"},
     "ambiguous": {"decision"},
 }

@@ -22,7 +22,7 @@ from perfect_adapter.renders.results import ResultStorage
 from perfect_adapter.renders.submit import Submitter
 from perfect_adapter.settings import Settings
 from perfect_adapter.vendor.client import VendorClient
-from perfect_adapter.vendor.leased_body import LeasedBody
+from perfect_adapter.vendor.transport import LeasedBody
 
 Method = Callable[..., Awaitable[Any]]
 

@@ -13,7 +13,7 @@ from closet_chassis.settings import explain
 from pydantic import ValidationError
 
 from perfect_adapter.quota import call_log, key_store
-from perfect_adapter.quota.key_states import KeyState
+from perfect_adapter.quota.key_store import KeyState
 from perfect_adapter.settings import Settings
 
 _UNKNOWN = 1

@@ -25,8 +25,8 @@ from perfect_adapter.copies import deletion
 from perfect_adapter.copies.deletion import CopyDeleter
 from perfect_adapter.http import add_routes
 from perfect_adapter.queue import capacity_publisher
+from perfect_adapter.queue.assignment import OrderingPolicy
 from perfect_adapter.queue.fair_queue import QueuePolicy
-from perfect_adapter.queue.policy import OrderingPolicy
 from perfect_adapter.queue.scheduler import Scheduler
 from perfect_adapter.quota import key_health
 from perfect_adapter.quota.budget import Budget
@@ -45,9 +45,8 @@ from perfect_adapter.templates import sync
 from perfect_adapter.vendor.classic import ClassicProfile
 from perfect_adapter.vendor.client import VendorClient
 from perfect_adapter.vendor.clock import ServerDates
-from perfect_adapter.vendor.downloads import ResultDownloader
+from perfect_adapter.vendor.downloads import AllowedHosts, ResultDownloader, open_storage_session
 from perfect_adapter.vendor.features import FeatureOptions
-from perfect_adapter.vendor.hosts import AllowedHosts, open_storage_session
 from perfect_adapter.vendor.signatures import WebhookVerifier
 from perfect_adapter.vendor.transport import Transport
 from perfect_adapter.vendor.uploads import InputUploader
@@ -128,17 +127,21 @@ def assemble(  # noqa: PLR0913 the resources
             wake=wakes.resolve,
         ),
         deleter=CopyDeleter(gate, vendor),
-        sweeper=sweep.Sweeper(
-            begin=gate.begin,
-            quota_window_s=settings.quota_window_s,
-            grace_s=settings.lease_s / 5,
-            on_ambiguous=wakes.resolve.set,
-            purges=[sweep.Purge(ambiguous_store.delete_old, sweep.DAY_S)],
-        ),
+        sweeper=_sweeper(settings, gate, wakes),
         health_check=key_health.KeyHealthCheck(gate, vendor, settings.balance_every_s, wakes.submit.set),
         publisher=capacity_publisher.CapacityPublisher(gate, _ordering_policy(settings)),
         template_sync=sync.TemplateSync(gate, vendor),
         copy_planner=deletion.CopyPlanner(gate.begin, settings.deletes_copies_of, wakes.delete.set),
+    )
+
+
+def _sweeper(settings: Settings, gate: QuotaGate, wakes: Wakes) -> sweep.Sweeper:
+    return sweep.Sweeper(
+        begin=gate.begin,
+        quota_window_s=settings.quota_window_s,
+        grace_s=settings.lease_s / 5,
+        on_ambiguous=wakes.resolve.set,
+        purges=[sweep.Purge(ambiguous_store.delete_old, sweep.DAY_S)],
     )
 
 

@@ -38,8 +38,8 @@ from closet_storage.objects import ObjectStore
 from closet_storage.signing import Signer
 from nats.aio.client import Client
 from perfect_adapter.app import build
+from perfect_adapter.queue.assignment import OrderingPolicy
 from perfect_adapter.queue.fair_queue import QueuePolicy
-from perfect_adapter.queue.policy import OrderingPolicy
 from perfect_adapter.queue.scheduler import Scheduler
 from perfect_adapter.quota.budget import Budget
 from perfect_adapter.quota.gate import CompletedCall, QuotaGate

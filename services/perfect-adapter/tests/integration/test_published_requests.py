@@ -27,9 +27,8 @@ from closet_devstack.samples import person_picture
 from closet_devstack.testing import eventually
 from perfect_adapter.vendor.classic import ClassicProfile
 from perfect_adapter.vendor.client import VendorClient
-from perfect_adapter.vendor.downloads import ResultDownloader
+from perfect_adapter.vendor.downloads import AllowedHosts, ResultDownloader
 from perfect_adapter.vendor.features import FEATURES
-from perfect_adapter.vendor.hosts import AllowedHosts
 from perfect_adapter.vendor.keys import ApiKey
 from perfect_adapter.vendor.transport import Transport
 from perfect_adapter.vendor.uploads import InputUploader

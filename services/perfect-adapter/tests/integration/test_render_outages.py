@@ -10,7 +10,7 @@ from closet_chassis.postgres import Pool
 from closet_contracts.nouns import Service
 from closet_messaging.unit import Tx, transaction
 from perfect_adapter.quota.backoff import Backoff
-from perfect_adapter.renders import writing
+from perfect_adapter.renders import completion
 from perfect_adapter.vendor.answers import Created
 
 
@@ -57,7 +57,7 @@ class Database:
 async def test_a_task_that_exists_is_known_when_the_database_is_back(
     world: Any, pool: Pool, make_dead: Any, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
-    monkeypatch.setattr(writing, "RETRY_WRITE", Backoff(0.01, 0.01))
+    monkeypatch.setattr(completion, "RETRY_WRITE", Backoff(0.01, 0.01))
     database = Database(pool)
     vendor = VendorClient(lambda: setattr(database, "lost", lost))
     replica = await make_dead(database.begin, vendor)
@@ -74,7 +74,7 @@ async def test_a_task_that_exists_is_known_when_the_database_is_back(
 async def test_an_order_that_could_not_be_confirmed_is_not_sent_and_waits_again(
     world: Any, pool: Pool, make_dead: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "RETRY_WRITE", Backoff(0.01, 0.01))
+    monkeypatch.setattr(completion, "RETRY_WRITE", Backoff(0.01, 0.01))
     database = Database(pool)
     vendor = VendorClient(lambda: None)
     replica = await make_dead(database.begin, vendor)

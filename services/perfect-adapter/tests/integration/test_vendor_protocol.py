@@ -26,9 +26,14 @@ from perfect_adapter.vendor.answers import (
 from perfect_adapter.vendor.bodies import Reference
 from perfect_adapter.vendor.classic import ClassicProfile
 from perfect_adapter.vendor.client import VendorClient
-from perfect_adapter.vendor.downloads import MAX_RESULT_BYTES, ResultDownloader
+from perfect_adapter.vendor.downloads import (
+    MAX_RESULT_BYTES,
+    AllowedHosts,
+    PublicResolver,
+    ResultDownloader,
+    open_storage_session,
+)
 from perfect_adapter.vendor.features import FEATURES
-from perfect_adapter.vendor.hosts import AllowedHosts, PublicResolver, open_storage_session
 from perfect_adapter.vendor.keys import ApiKey
 from perfect_adapter.vendor.leases import Lease
 from perfect_adapter.vendor.transport import Transport

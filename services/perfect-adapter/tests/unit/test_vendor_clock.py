@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from perfect_adapter.vendor.account import UnitCharge
+from perfect_adapter.vendor.answers import UnitCharge
 from perfect_adapter.vendor.clock import ServerDates, ahead_s, bound_by_charges, to_our_clock
 from perfect_adapter.vendor.leases import Lease, now_s
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from perfect_adapter.quota.backoff import Backoff
-from perfect_adapter.vendor.account import UnitCharge
+from perfect_adapter.vendor.answers import UnitCharge
 
 SEARCH_PAUSES = Backoff(2.0, 60.0)
 """A task that may exist is searched for ever more seldom."""

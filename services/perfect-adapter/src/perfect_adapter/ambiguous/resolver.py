@@ -29,7 +29,7 @@ from perfect_adapter.ambiguous.decision import (
 )
 from perfect_adapter.queue import open_orders
 from perfect_adapter.queue.assignment import hold_s
-from perfect_adapter.quota import clock_samples
+from perfect_adapter.quota import call_log
 from perfect_adapter.quota.gate import CompletedCall, QuotaGate
 from perfect_adapter.renders import completion
 from perfect_adapter.renders import store as render_store
@@ -38,8 +38,7 @@ from perfect_adapter.renders.completion import Failure
 from perfect_adapter.renders.render import Render
 from perfect_adapter.renders.states import FIRST_SEARCH_S, RenderState
 from perfect_adapter.vendor import clock, errors
-from perfect_adapter.vendor.account import HistoryPage, UnitCharge
-from perfect_adapter.vendor.answers import Failed, PollAnswer, Refused, Running, Succeeded
+from perfect_adapter.vendor.answers import Failed, HistoryPage, PollAnswer, Refused, Running, Succeeded, UnitCharge
 from perfect_adapter.vendor.client import VendorClient
 from perfect_adapter.vendor.keys import is_about_the_key
 
@@ -239,7 +238,7 @@ class AmbiguityResolver:
         elif is_whole and self._is_late(render):
             await self._apply(tx, render, TaskNotFound())
         else:
-            typical_s = await open_orders.typical_s(tx.conn)
+            typical_s = await open_orders.read_typical_s(tx.conn)
             in_s = self._search_again_in_s(render, typical_s.get(render.feature.name))
             await store.schedule_search(tx.conn, render, in_s)
 
@@ -253,7 +252,7 @@ class AmbiguityResolver:
 
     async def _to_our_clock(self, tx: Tx, charges: Sequence[UnitCharge]) -> Sequence[UnitCharge]:
         known = await store.read_times(tx.conn, [one.task_id for one in charges])
-        ahead_s = clock.bound_by_charges(clock.ahead_s(await clock_samples.read(tx.conn)), charges, known)
+        ahead_s = clock.bound_by_charges(clock.ahead_s(await call_log.read_clock_samples(tx.conn)), charges, known)
         AHEAD.set(ahead_s)
         return clock.to_our_clock(charges, ahead_s)
 

@@ -14,7 +14,7 @@ from perfect_adapter.ambiguous.decision import (
 )
 from perfect_adapter.queue.assignment import alike
 from perfect_adapter.renders.render import COLUMNS, Render, render_of
-from perfect_adapter.vendor.account import UnitCharge
+from perfect_adapter.vendor.answers import UnitCharge
 
 
 async def lock_next_due(conn: Connection, keys: Collection[str]) -> Render | None:

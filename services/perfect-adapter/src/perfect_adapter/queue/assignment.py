@@ -10,13 +10,33 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 
-from perfect_adapter.queue.priorities import MOST_URGENT
+from perfect_adapter.queue.fair_queue import MOST_URGENT, QueuePolicy
 from perfect_adapter.vendor.features import FEATURES
 
 _UNKNOWN_DURATION_S = 20.0
 _MIN_HOLD_S = 5.0
 _SEARCH_S = 10.0  # the search at the end of the wait decides about the order, before others go on without it
 _SEARCHES_AT_LEAST = 3  # time alone would count outages of ours, and two orders would be ambiguous together
+
+TIME_NEEDED_S = 2.0
+"""Beside the task's own time. Nothing is ordered that could not be there in time: it would be paid for in vain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderingPolicy:
+    """How renders are ordered.
+
+    Args:
+        queue: in which order.
+        at_once: how many of one key and path may be in hand or ambiguous at the same time.
+        calls_per_task: what a task costs of the quota in the end.
+        ambiguous_wait_s: after which none waits for an ambiguous order that was searched for in vain.
+    """
+
+    queue: QueuePolicy
+    at_once: int
+    calls_per_task: int
+    ambiguous_wait_s: float
 
 
 @dataclass(frozen=True, slots=True)

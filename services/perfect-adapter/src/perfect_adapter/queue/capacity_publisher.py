@@ -10,13 +10,13 @@ from closet_messaging import outbox
 from closet_messaging.unit import Tx
 from prometheus_client import Gauge
 
-from perfect_adapter.queue import capacity_store, circuit_store
+from perfect_adapter.queue import capacity_store, circuits
+from perfect_adapter.queue.assignment import OrderingPolicy
 from perfect_adapter.queue.capacity import Capacity, allowed_per_minute, has_changed
-from perfect_adapter.queue.holds import stops_by_feature
-from perfect_adapter.queue.policy import OrderingPolicy
+from perfect_adapter.queue.open_orders import stops_by_feature
 from perfect_adapter.quota import key_store
 from perfect_adapter.quota.gate import QuotaGate
-from perfect_adapter.quota.key_states import KeyState
+from perfect_adapter.quota.key_store import KeyState
 
 EVERY_S = 2.0
 _PLATFORM = "closet"
@@ -68,7 +68,7 @@ class CapacityPublisher:
         stop_s = await capacity_store.paused_s(tx.conn, keys, self.gate.egress)
         if features := await capacity_store.waiting_features(tx.conn):
             holds = await stops_by_feature(tx.conn, keys, self.policy)
-            open_s = {circuit.feature: circuit.open_s for circuit in await circuit_store.read(tx.conn)}
+            open_s = {circuit.feature: circuit.open_s for circuit in await circuits.read(tx.conn)}
             stop_s = max(stop_s, min(max(holds.get(each, 0.0), open_s.get(each, 0.0)) for each in features))
         return round(time.time() + stop_s) if stop_s else 0.0
 

@@ -6,7 +6,7 @@ from closet_contracts.generation import Priority
 from closet_messaging.unit import Connection
 
 from perfect_adapter.queue.capacity import Capacity
-from perfect_adapter.queue.priorities import PRIORITY_RANKS
+from perfect_adapter.queue.fair_queue import PRIORITY_RANKS
 
 _PRIORITIES = {rank: priority for priority, rank in PRIORITY_RANKS.items()}
 

@@ -11,6 +11,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from closet_contracts.generation import Priority
+
+PRIORITY_RANKS = {Priority.KIOSK_LIVE: 0, Priority.INTERACTIVE: 1, Priority.BATCH: 2}
+MOST_URGENT = 0
+
 UNIT = 5040
 """Virtual time by which one vendor unit postpones the turn of a tenant of weight 1. Small weights divide it."""
 NEWCOMER = 2 * UNIT

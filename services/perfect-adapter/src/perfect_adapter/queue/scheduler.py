@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from closet_messaging.unit import Tx
 
 from perfect_adapter.queue import circuits, store
-from perfect_adapter.queue.assignment import Assignment
-from perfect_adapter.queue.durations import TypicalDurations
-from perfect_adapter.queue.holds import read_holds
-from perfect_adapter.queue.policy import TIME_NEEDED_S, OrderingPolicy
-from perfect_adapter.queue.priorities import MOST_URGENT
+from perfect_adapter.queue.assignment import TIME_NEEDED_S, Assignment, OrderingPolicy
+from perfect_adapter.queue.fair_queue import MOST_URGENT
+from perfect_adapter.queue.open_orders import TypicalDurations, read_holds
 from perfect_adapter.queue.store import BlockedFeatures, QueueQuery, SchedulerState
 from perfect_adapter.quota.budget import Allocation, TaskDemand
 from perfect_adapter.quota.gate import QuotaGate

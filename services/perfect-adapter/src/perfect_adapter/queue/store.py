@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 import asyncpg
 from closet_messaging.unit import Connection
 
-from perfect_adapter.queue.fair_queue import NEWCOMER, FairQueue, QueuedRender, TenantQueue
-from perfect_adapter.queue.priorities import MOST_URGENT, PRIORITY_RANKS
+from perfect_adapter.queue.fair_queue import MOST_URGENT, NEWCOMER, PRIORITY_RANKS, FairQueue, QueuedRender, TenantQueue
 from perfect_adapter.vendor.features import FEATURES
 
 ARRIVALS_AT_ONCE = 1000

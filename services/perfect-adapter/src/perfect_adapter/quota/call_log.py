@@ -1,10 +1,15 @@
-"""The call log: every call is charged to its API key and its egress address before it is made, by any replica."""
+"""The call log: every call is charged to its API key and its egress address before it is made, by any replica.
+
+Beside it, samples of the vendor's clock from the answers.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
 from closet_messaging.unit import Connection
+
+from perfect_adapter.vendor.clock import SAMPLED_EVERY_S, SAMPLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +91,27 @@ async def list_calls(conn: Connection, render_id: str) -> Sequence[asyncpg.Recor
         "SELECT operation, key, egress, at, ended_at, outcome FROM vendor_calls WHERE render_id = $1 ORDER BY call_id",
         render_id,
     )
+
+
+async def add_clock_sample(conn: Connection, vendor_s: float, ago_s: float) -> None:
+    """Add a sample: the vendor's clock showed `vendor_s` (epoch seconds) `ago_s` seconds ago.
+
+    A few are kept, some time apart.
+    """
+    await conn.execute(
+        """
+        UPDATE vendor_clock SET sampled_at = clock_timestamp(), samples = (
+            samples || ($1::float8 - extract(epoch FROM clock_timestamp())::float8 + $2::float8)
+        )[greatest(1, cardinality(samples) + 2 - $3::integer):]
+        WHERE sampled_at < clock_timestamp() - make_interval(secs => $4)
+        """,
+        vendor_s,
+        ago_s,
+        SAMPLES,
+        SAMPLED_EVERY_S,
+    )
+
+
+async def read_clock_samples(conn: Connection) -> list[float]:
+    """Return the seconds that the vendor's clock was ahead, the newest last."""
+    return list(await conn.fetchval("SELECT samples FROM vendor_clock"))

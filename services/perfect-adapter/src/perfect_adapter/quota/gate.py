@@ -8,11 +8,11 @@ from typing import TypeGuard
 import structlog
 from closet_messaging.unit import Begin, Tx
 
-from perfect_adapter.quota import call_log, clock_samples, key_store, subjects
+from perfect_adapter.quota import call_log, key_store, subjects
 from perfect_adapter.quota.budget import Allocation, Budget, QuotaSubject, TaskDemand, admit, allocate
 from perfect_adapter.quota.call_log import CallCharge
 from perfect_adapter.quota.key_ring import KeyRing
-from perfect_adapter.quota.key_states import KeyState, check_in_s
+from perfect_adapter.quota.key_store import KeyState, check_in_s
 from perfect_adapter.quota.subjects import QuotaState
 from perfect_adapter.vendor.answers import NoAnswer, NotMade, Refused, Throttled, Unreachable
 from perfect_adapter.vendor.clock import ServerDates
@@ -119,7 +119,7 @@ class QuotaGate:
             await self._take_out(tx, call)
         await call_log.settle(tx.conn, {call.call_id: _outcome(call.answer) for call in calls})
         if date := self.dates.take():
-            await clock_samples.add(tx.conn, *date)
+            await call_log.add_clock_sample(tx.conn, *date)
 
     async def _pause(self, tx: Tx, names: set[str], *, throttled: bool) -> None:
         if not names:

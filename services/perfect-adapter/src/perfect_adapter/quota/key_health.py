@@ -9,9 +9,8 @@ from closet_messaging.unit import Tx
 from perfect_adapter.quota import key_store
 from perfect_adapter.quota.gate import CompletedCall, QuotaGate
 from perfect_adapter.quota.key_ring import update_metrics
-from perfect_adapter.quota.key_states import KeyState, check_in_s
-from perfect_adapter.vendor.account import Balance
-from perfect_adapter.vendor.answers import NotDone
+from perfect_adapter.quota.key_store import KeyState, check_in_s
+from perfect_adapter.vendor.answers import Balance, NotDone
 from perfect_adapter.vendor.client import VendorClient
 from perfect_adapter.vendor.keys import CHEAPEST, NO_UNITS
 

@@ -1,11 +1,27 @@
 """API keys as all replicas know them: active, draining or out, and what their accounts hold."""
 
 from collections.abc import Collection, Sequence
+from enum import StrEnum
 
 import asyncpg
 from closet_messaging.unit import Connection
 
-from perfect_adapter.quota.key_states import KeyState
+from perfect_adapter.quota.backoff import Backoff
+
+_CHECKS = Backoff(60.0, 3600.0)
+
+
+class KeyState(StrEnum):
+    """`draining`: finishes its tasks, gets no new ones. `out`: the vendor does not take it, for now."""
+
+    ACTIVE = "active"
+    DRAINING = "draining"
+    OUT = "out"
+
+
+def check_in_s(checks: int) -> float:
+    """Return the seconds until a key that is out is checked again, after so many checks in vain."""
+    return _CHECKS.delay_s(checks + 1)
 
 
 async def take_out(conn: Connection, key: str, reason: str, check_in_s: float) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from closet_messaging.unit import Connection
 
 from perfect_adapter.quota.budget import Budget, QuotaSubject
-from perfect_adapter.quota.key_states import KeyState
+from perfect_adapter.quota.key_store import KeyState
 
 
 @dataclass(frozen=True, slots=True)

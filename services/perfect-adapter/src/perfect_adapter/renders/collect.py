@@ -17,13 +17,12 @@ from closet_storage.pool import PoolUnavailable
 from perfect_adapter.copies import store as copies
 from perfect_adapter.queue import circuits
 from perfect_adapter.quota.gate import CompletedCall, QuotaGate
-from perfect_adapter.renders import completion, store, webhooks
-from perfect_adapter.renders.completion import Failure, Success
+from perfect_adapter.renders import completion, recovery, store, webhooks
+from perfect_adapter.renders.completion import Failure, Success, write_outcome
 from perfect_adapter.renders.render import Render
 from perfect_adapter.renders.results import NoResult, ResultStorage
 from perfect_adapter.renders.states import MAX_COLLECT_TRIES, RenderState, next_poll_s, retry_s
 from perfect_adapter.renders.store import Reschedule
-from perfect_adapter.renders.writing import write_outcome
 from perfect_adapter.vendor import errors
 from perfect_adapter.vendor.answers import (
     DownloadFailed,
@@ -136,7 +135,7 @@ class Collector:
             if (
                 self._open_webhooks
                 and await webhooks.mark_searched(tx.conn)
-                and await store.search_ambiguous_now(tx.conn)
+                and await recovery.search_ambiguous_now(tx.conn)
             ):
                 tx.after_commit(self.on_ambiguous)
 

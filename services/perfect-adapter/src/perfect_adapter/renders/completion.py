@@ -1,20 +1,31 @@
-"""Start and end of a render: its state and its event, in one transaction."""
+"""Start and end of a render: its state and its event, in one transaction, retried while the database is unavailable."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
+import structlog
+from closet_chassis.batching import Batcher
+from closet_chassis.postgres import is_unavailable
 from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded, ResultFile
 from closet_messaging import outbox
 from closet_messaging.unit import Tx
 from prometheus_client import Counter
 
 from perfect_adapter.quota import call_log
+from perfect_adapter.quota.backoff import Backoff
 from perfect_adapter.renders import store
 from perfect_adapter.renders.render import Render
 from perfect_adapter.renders.states import elapsed_ms
 from perfect_adapter.vendor.errors import FailureReason
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+RETRY_WRITE = Backoff(0.5, 5.0)
 
 ENDED = Counter("closet_renders_ended_total", "Renders that ended, by outcome", ["outcome"])
 
@@ -93,3 +104,20 @@ def _vendor_ms(render: Render, ended: datetime | None) -> int:
     if render.task_started_at is None or ended is None:
         return 0
     return elapsed_ms(render.task_started_at.timestamp(), min(ended, render.webhook_at or ended).timestamp())
+
+
+async def write_outcome(writer: Batcher[T, None], outcome: T) -> None:
+    """Write an outcome, however long the database is unavailable: the vendor's answer is known only to this process.
+
+    The writer handles a lease that was lost meanwhile, and an outcome that had been written after all.
+    """
+    failures = 0
+    while True:
+        try:
+            return await writer.submit(outcome)
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            failures += 1
+            log.warning("outcome_not_written", error=type(error).__name__, failures=failures)
+            await asyncio.sleep(RETRY_WRITE.draw_s(failures))

@@ -9,8 +9,8 @@ from closet_contracts.render import RenderFailed
 from closet_messaging import outbox
 from closet_messaging.unit import Begin, Tx
 
-from perfect_adapter.queue.priorities import PRIORITY_RANKS
-from perfect_adapter.renders import intake, webhooks
+from perfect_adapter.queue.fair_queue import PRIORITY_RANKS
+from perfect_adapter.renders import store, webhooks
 from perfect_adapter.vendor.features import FeatureOptions, feature_of
 from perfect_adapter.vendor.signatures import VendorWebhook
 
@@ -22,7 +22,7 @@ async def enqueue_render(
     job = event.data
     inputs = {item.role: item.asset for item in job.inputs}
     feature = feature_of(job.work, inputs, options, job.user_id)
-    render = intake.NewRender(
+    render = store.NewRender(
         render_id=f"{job.job_id}.{job.item}.{job.attempt}",
         job_id=job.job_id,
         item=job.item,
@@ -37,14 +37,14 @@ async def enqueue_render(
         cause_id=event.id,
         traceparent=current_traceparent() or event.traceparent,
     )
-    tx.defer(intake.INSERT, *render)
+    tx.defer(store.INSERT, *render)
     tx.after_commit(on_render_queued)
 
 
 async def stop_job(tx: Tx, event: Event[JobStopRequested]) -> None:
     """Order nothing more for this job, and fail each render that was not ordered; the others end as usual."""
-    tx.defer(intake.END_JOB, event.data.job_id)
-    for render in await intake.drop_waiting(tx.conn, event.data.job_id):
+    tx.defer(store.END_JOB, event.data.job_id)
+    for render in await store.drop_waiting(tx.conn, event.data.job_id):
         failed = RenderFailed(
             job_id=render.job_id,
             item=render.item,
@@ -60,8 +60,8 @@ async def stop_job(tx: Tx, event: Event[JobStopRequested]) -> None:
 
 async def end_job(tx: Tx, event: Event[JobCancelled] | Event[JobExpired]) -> None:
     """Submit nothing more for this job, and poll no task of it any more: a task cannot be cancelled."""
-    tx.defer(intake.DROP, event.data.job_id)
-    tx.defer(intake.END_JOB, event.data.job_id)
+    tx.defer(store.DROP, event.data.job_id)
+    tx.defer(store.END_JOB, event.data.job_id)
 
 
 async def store_webhooks(

@@ -1,10 +1,12 @@
-"""Renders that cannot continue: their worker died, their deadline passed, or their job ended."""
+"""Renders that cannot simply continue: orders without an answer, passed deadlines, ended jobs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from closet_messaging.unit import Connection
 
 from perfect_adapter.renders.render import COLUMNS, Render, render_of
+from perfect_adapter.renders.states import RenderState
+from perfect_adapter.renders.store import StartedTask
 
 
 async def find_abandoned(conn: Connection, grace_s: float, limit: int) -> list[Render]:
@@ -72,3 +74,56 @@ async def delete_old_ended_jobs(conn: Connection, older_than_s: float, limit: in
         limit,
     )
     return int(status.rpartition(" ")[2])
+
+
+async def mark_ambiguous(conn: Connection, render_ids: Collection[str], search_in_s: float) -> None:
+    """Mark these orders as ambiguous: their tasks may or may not exist. The caller has locked them."""
+    await conn.execute(
+        """
+        UPDATE renders SET state = 'doubtful', lease = NULL, due_at = now() + make_interval(secs => $2), doubts = 0,
+            searched_at = NULL, in_vain = 0, tried_at = NULL
+        WHERE render_id = ANY($1)
+        """,
+        list(render_ids),
+        search_in_s,
+    )
+
+
+async def search_ambiguous_now(conn: Connection) -> bool:
+    """Make all ambiguous orders due to be searched for, and return whether there were any."""
+    status = await conn.execute(
+        """
+        UPDATE renders SET due_at = now()
+        WHERE render_id = ANY(ARRAY(
+            SELECT render_id FROM renders
+            WHERE state IN ('submitting', 'doubtful', 'running') AND state = 'doubtful' AND lease IS NULL
+                AND due_at > now() FOR UPDATE SKIP LOCKED
+        ))
+        """
+    )
+    return status != "UPDATE 0"
+
+
+async def note_late_task(conn: Connection, started: Sequence[StartedTask]) -> set[str]:
+    """Store tasks of answers that came after their order had become ambiguous; it resumes if it still is.
+
+    Returns:
+        The ids of those that resume. Of one that has ended only the task is stored.
+    """
+    resumed = set()
+    for one in started:
+        row = await conn.fetchrow(
+            """
+            UPDATE renders SET task_id = $2, task_began_at = $3,
+                state = CASE WHEN state = 'doubtful' THEN 'running' ELSE state END,
+                due_at = CASE WHEN state = 'doubtful' THEN now() ELSE due_at END,
+                lease = CASE WHEN state = 'doubtful' THEN NULL ELSE lease END
+            WHERE render_id = $1 AND task_id IS NULL AND state IN ('doubtful', 'failed', 'dropped') RETURNING state
+            """,
+            one.render_id,
+            one.task_id,
+            one.started_at,
+        )
+        if row and row["state"] == RenderState.RUNNING:
+            resumed.add(one.render_id)
+    return resumed

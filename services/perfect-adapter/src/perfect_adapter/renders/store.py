@@ -4,12 +4,59 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from closet_messaging.unit import Connection
 
 from perfect_adapter.renders.render import COLUMNS, Render, render_of
 from perfect_adapter.renders.states import RenderState
+
+
+class NewRender(NamedTuple):
+    """The arguments of `INSERT`, in order."""
+
+    render_id: str
+    job_id: str
+    item: int
+    attempt: int
+    tenant_id: str
+    work: dict[str, Any]
+    inputs: dict[str, Any]
+    feature: str
+    units: int
+    rank: int
+    deadline: datetime
+    cause_id: str
+    traceparent: str | None
+
+
+INSERT = """
+    INSERT INTO renders (
+        render_id, job_id, item, attempt, tenant_id, work, inputs, feature, units, rank, deadline, cause_id, traceparent
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING
+"""
+END_JOB = "INSERT INTO ended_jobs (job_id) VALUES ($1) ON CONFLICT DO NOTHING"
+# What a lane has locked is dropped by the sweep: a handler does not wait for it.
+DROP = """
+    UPDATE renders SET state = 'dropped', lease = NULL, ended_at = now()
+    WHERE render_id = ANY(ARRAY(
+        SELECT render_id FROM renders WHERE job_id = $1 AND state IN ('waiting', 'running') FOR UPDATE SKIP LOCKED
+    ))
+"""
+
+
+async def drop_waiting(conn: Connection, job_id: str) -> list[Render]:
+    """Drop and return the renders of a job that were not ordered."""
+    rows = await conn.fetch(
+        f"""
+        UPDATE renders SET state = 'dropped', lease = NULL, ended_at = now()
+        WHERE job_id = $1 AND state = 'waiting' RETURNING {COLUMNS}
+        """,  # noqa: S608 a literal
+        job_id,
+    )
+    return [render_of(row) for row in rows]
 
 
 async def find_due_running(conn: Connection, keys: Collection[str], limit: int) -> list[tuple[str, str]]:
@@ -144,31 +191,6 @@ async def mark_running(conn: Connection, started: Sequence[StartedTask], poll_af
     )
 
 
-async def note_late_task(conn: Connection, started: Sequence[StartedTask]) -> set[str]:
-    """Store tasks of answers that came after their order had become ambiguous; it resumes if it still is.
-
-    Returns:
-        The ids of those that resume. Of one that has ended only the task is stored.
-    """
-    resumed = set()
-    for one in started:
-        row = await conn.fetchrow(
-            """
-            UPDATE renders SET task_id = $2, task_began_at = $3,
-                state = CASE WHEN state = 'doubtful' THEN 'running' ELSE state END,
-                due_at = CASE WHEN state = 'doubtful' THEN now() ELSE due_at END,
-                lease = CASE WHEN state = 'doubtful' THEN NULL ELSE lease END
-            WHERE render_id = $1 AND task_id IS NULL AND state IN ('doubtful', 'failed', 'dropped') RETURNING state
-            """,
-            one.render_id,
-            one.task_id,
-            one.started_at,
-        )
-        if row and row["state"] == RenderState.RUNNING:
-            resumed.add(one.render_id)
-    return resumed
-
-
 @dataclass(frozen=True, slots=True)
 class Setback:
     """No task was created: the render waits `delay_s`, or longer if its key pauses. `counts`: its inputs failed."""
@@ -239,31 +261,3 @@ async def mark_failed(conn: Connection, failures: Collection[tuple[str, str, str
         """,
         failures,
     )
-
-
-async def mark_ambiguous(conn: Connection, render_ids: Collection[str], search_in_s: float) -> None:
-    """Mark these orders as ambiguous: their tasks may or may not exist. The caller has locked them."""
-    await conn.execute(
-        """
-        UPDATE renders SET state = 'doubtful', lease = NULL, due_at = now() + make_interval(secs => $2), doubts = 0,
-            searched_at = NULL, in_vain = 0, tried_at = NULL
-        WHERE render_id = ANY($1)
-        """,
-        list(render_ids),
-        search_in_s,
-    )
-
-
-async def search_ambiguous_now(conn: Connection) -> bool:
-    """Make all ambiguous orders due to be searched for, and return whether there were any."""
-    status = await conn.execute(
-        """
-        UPDATE renders SET due_at = now()
-        WHERE render_id = ANY(ARRAY(
-            SELECT render_id FROM renders
-            WHERE state IN ('submitting', 'doubtful', 'running') AND state = 'doubtful' AND lease IS NULL
-                AND due_at > now() FOR UPDATE SKIP LOCKED
-        ))
-        """
-    )
-    return status != "UPDATE 0"

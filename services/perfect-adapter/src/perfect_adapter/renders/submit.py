@@ -17,15 +17,14 @@ from prometheus_client import Counter
 from perfect_adapter.queue import circuits
 from perfect_adapter.queue.scheduler import Scheduler
 from perfect_adapter.quota.gate import CompletedCall, QuotaGate
-from perfect_adapter.renders import completion, store, submit_outcomes
-from perfect_adapter.renders.completion import Failure, Success
+from perfect_adapter.renders import completion, recovery, store, submit_outcomes
+from perfect_adapter.renders.completion import Failure, Success, write_outcome
 from perfect_adapter.renders.inputs import InputPreparer, UnusableInputs
 from perfect_adapter.renders.render import Render
 from perfect_adapter.renders.results import ResultStorage
 from perfect_adapter.renders.states import FIRST_SEARCH_S
 from perfect_adapter.renders.store import StartedTask
 from perfect_adapter.renders.submit_outcomes import Submitted
-from perfect_adapter.renders.writing import write_outcome
 from perfect_adapter.vendor.answers import CreateAnswer, Created, CreateRequest, Finished, NoAnswer, NotMade
 from perfect_adapter.vendor.bodies import References
 from perfect_adapter.vendor.client import VendorClient
@@ -158,7 +157,7 @@ class Submitter:
         await store.return_to_queue(tx.conn, [back for one in group if (back := submit_outcomes.setback(one))])
         lost = [one.render for one in group if isinstance(one.answer, NoAnswer)]
         if lost:
-            await store.mark_ambiguous(tx.conn, [render.render_id for render in lost], FIRST_SEARCH_S)
+            await recovery.mark_ambiguous(tx.conn, [render.render_id for render in lost], FIRST_SEARCH_S)
             tx.after_commit(self.on_ambiguous)
         await completion.succeed(tx, [(one.render, one.answer) for one in group if isinstance(one.answer, Success)])
         await completion.fail(tx, [(one.render, fail) for one in group if (fail := submit_outcomes.failure(one))])
@@ -173,7 +172,7 @@ class Submitter:
     async def _write_late(self, tx: Tx, group: Sequence[Submitted]) -> None:
         """Write answers to orders that had become ambiguous: they resume, unless they were given up or dropped."""
         created = submit_outcomes.created(group)
-        resumed = await store.note_late_task(tx.conn, [started for _, started in created])
+        resumed = await recovery.note_late_task(tx.conn, [started for _, started in created])
         for render, started in created:
             outcome = "resumed" if render.render_id in resumed else "orphaned"
             tx.after_commit(LATE.labels(outcome).inc)

@@ -10,10 +10,10 @@ from prometheus_client import Gauge
 
 from perfect_adapter.queue import capacity_store
 from perfect_adapter.queue import store as queue_store
-from perfect_adapter.queue.durations import TypicalDurations
-from perfect_adapter.queue.policy import TIME_NEEDED_S
+from perfect_adapter.queue.assignment import TIME_NEEDED_S
+from perfect_adapter.queue.open_orders import TypicalDurations
 from perfect_adapter.quota import call_log, key_store
-from perfect_adapter.renders import completion, recovery, store, webhooks
+from perfect_adapter.renders import completion, recovery, webhooks
 from perfect_adapter.renders.completion import Failure
 from perfect_adapter.renders.render import Render
 from perfect_adapter.vendor import errors
@@ -63,7 +63,7 @@ class Sweeper:
         async with self.begin() as tx:
             lost = await recovery.find_abandoned(tx.conn, self.grace_s, LIMIT)
             if lost:
-                await store.mark_ambiguous(tx.conn, [render.render_id for render in lost], 0)
+                await recovery.mark_ambiguous(tx.conn, [render.render_id for render in lost], 0)
                 tx.after_commit(self.on_ambiguous)
             typical_s = await self._typical.read(tx.conn)
             late = await recovery.find_overdue(tx.conn, TIME_NEEDED_S, typical_s, LIMIT)

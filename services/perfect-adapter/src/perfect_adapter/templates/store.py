@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from closet_messaging.unit import Connection
 
-from perfect_adapter.vendor.account import VendorTemplate
+from perfect_adapter.vendor.answers import VendorTemplate
 
 
 async def claim(conn: Connection, kind: str, lease_s: float) -> bool:

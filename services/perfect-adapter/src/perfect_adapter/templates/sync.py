@@ -7,10 +7,9 @@ import structlog
 from perfect_adapter.quota import key_store
 from perfect_adapter.quota.backoff import Backoff
 from perfect_adapter.quota.gate import CompletedCall, QuotaGate
-from perfect_adapter.quota.key_states import KeyState
+from perfect_adapter.quota.key_store import KeyState
 from perfect_adapter.templates import store
-from perfect_adapter.vendor.account import VendorTemplate, VendorTemplatePage
-from perfect_adapter.vendor.answers import NotDone
+from perfect_adapter.vendor.answers import NotDone, VendorTemplate, VendorTemplatePage
 from perfect_adapter.vendor.client import VendorClient
 
 log = structlog.get_logger(__name__)

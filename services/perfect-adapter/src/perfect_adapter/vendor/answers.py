@@ -4,6 +4,7 @@ The names of the classes are the outcomes in the call log.
 """
 
 from dataclasses import KW_ONLY, dataclass
+from datetime import datetime
 
 from closet_contracts.work import Task
 
@@ -115,6 +116,47 @@ class Finished:
 
 CreateAnswer = Created | Finished | NotDone | NotMade
 PollAnswer = Running | Failed | Succeeded | TimedOut | NotDone
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCharge:
+    """An entry of an account's history: units were charged for this task."""
+
+    task_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VendorTemplate:
+    """A template that the vendor offers."""
+
+    template_id: str
+    title: str
+    category: str | None
+    thumbnail_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The units that an account has left."""
+
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """The newest charges of an account; `more` if there are older ones."""
+
+    charges: tuple[UnitCharge, ...]
+    more: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VendorTemplatePage:
+    """A page of templates; `more` leads to the next."""
+
+    templates: tuple[VendorTemplate, ...]
+    more: str | None
 
 
 @dataclass(frozen=True, slots=True)

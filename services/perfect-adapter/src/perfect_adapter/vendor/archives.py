@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from perfect_adapter.vendor.answers import OverallScore, Score
-from perfect_adapter.vendor.json_values import document
-from perfect_adapter.vendor.parsing import overall_of_file, score_file
+from perfect_adapter.vendor.parsing import document, overall_of_file, score_file
 
 SCORES = "score_info.json"
 MAX_FILES = 200

@@ -13,8 +13,8 @@ import structlog
 from prometheus_client import Gauge
 
 from perfect_adapter.vendor.answers import CreateAnswer, CreateRequest, Finished
-from perfect_adapter.vendor.json_values import number, rows, text
 from perfect_adapter.vendor.keys import ApiKey
+from perfect_adapter.vendor.parsing import number, rows, text
 from perfect_adapter.vendor.transport import ApiAnswer, Transport
 
 log = structlog.get_logger(__name__)

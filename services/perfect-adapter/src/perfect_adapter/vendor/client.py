@@ -5,12 +5,13 @@ from typing import Any
 from urllib.parse import quote
 
 from perfect_adapter.vendor import parsing
-from perfect_adapter.vendor.account import Balance, HistoryPage, VendorTemplatePage
 from perfect_adapter.vendor.answers import (
+    Balance,
     CreateAnswer,
     Created,
     CreateRequest,
     Deleted,
+    HistoryPage,
     InputFile,
     NoAnswer,
     NotDone,
@@ -18,12 +19,13 @@ from perfect_adapter.vendor.answers import (
     TimedOut,
     Unreachable,
     Uploaded,
+    VendorTemplatePage,
 )
 from perfect_adapter.vendor.classic import ClassicProfile
 from perfect_adapter.vendor.downloads import ResultDownloader
 from perfect_adapter.vendor.features import Feature
-from perfect_adapter.vendor.json_values import members, rows, text
 from perfect_adapter.vendor.keys import ApiKey
+from perfect_adapter.vendor.parsing import members, rows, text
 from perfect_adapter.vendor.transport import ApiAnswer, ApiRequest, Transport
 from perfect_adapter.vendor.uploads import InputUploader
 

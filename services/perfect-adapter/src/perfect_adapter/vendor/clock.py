@@ -10,7 +10,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from statistics import median
 
-from perfect_adapter.vendor.account import UnitCharge
+from perfect_adapter.vendor.answers import UnitCharge
 from perfect_adapter.vendor.leases import now_s
 
 LONGEST_S = 240.0

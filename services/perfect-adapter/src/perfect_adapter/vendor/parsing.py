@@ -1,15 +1,66 @@
 """Parsing of the vendor's answers, leniently: what is not as published is left out, never guessed. Pure."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from perfect_adapter.vendor.account import UnitCharge, VendorTemplate
-from perfect_adapter.vendor.answers import Failed, NoAnswer, OverallScore, PollAnswer, Running, Score, Succeeded
+from perfect_adapter.vendor.answers import (
+    Failed,
+    NoAnswer,
+    OverallScore,
+    PollAnswer,
+    Running,
+    Score,
+    Succeeded,
+    UnitCharge,
+    VendorTemplate,
+)
 from perfect_adapter.vendor.bodies import our_concern
-from perfect_adapter.vendor.json_values import members, number, rows, text
 
 _LONGEST_INTERVAL_S = 3600.0
+_OVERALL, _SKIN_AGE = "all", "skin_age"
+# The vendor's copy of the face is no finding, and not ours to keep.
+_NO_CONCERNS = {_OVERALL, _SKIN_AGE, "resize_image"}
+_WORD = "skin_type"
+
+
+def document(raw: bytes) -> Mapping[str, Any]:
+    """Return the JSON object in `raw`, of any content type; empty if it is none.
+
+    Every number stays text: ids may be too large for a number elsewhere.
+    """
+    try:
+        found = json.loads(raw, parse_int=str, parse_float=str)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def members(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the object of that name, empty if there is none."""
+    value = parent.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def rows(parent: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return the objects in the list of that name."""
+    value = parent.get(name)
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def text(value: object) -> str | None:
+    """Return the text, or None if it is none or empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def number(value: object) -> float | None:
+    """Return the finite number that came as text, or None."""
+    try:
+        found = float(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and abs(found) < float("inf") else None
 
 
 def parse_task(data: Mapping[str, Any]) -> PollAnswer:
@@ -33,12 +84,6 @@ def urls(results: object) -> tuple[str, ...]:
     found = results if isinstance(results, list) else [results]
     texts = [item.get("url") if isinstance(item, dict) else item for item in found]
     return tuple(url for url in texts if isinstance(url, str) and url)
-
-
-_OVERALL, _SKIN_AGE = "all", "skin_age"
-# The vendor's copy of the face is no finding, and not ours to keep.
-_NO_CONCERNS = {_OVERALL, _SKIN_AGE, "resize_image"}
-_WORD = "skin_type"
 
 
 def scores(output: object) -> tuple[Score, ...]:

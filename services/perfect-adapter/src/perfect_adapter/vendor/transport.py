@@ -1,5 +1,6 @@
 """One HTTP call of the vendor's API: sent once, traced, counted, and classified by what is certain afterwards."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -7,6 +8,8 @@ from typing import Any
 
 import aiohttp
 import structlog
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import BytesPayload
 from closet_chassis.proxies import proxy_for
 from closet_chassis.telemetry import current_traceparent, fail_span, span_from
 from opentelemetry.trace import Span, SpanKind
@@ -15,10 +18,9 @@ from yarl import URL
 
 from perfect_adapter.vendor.answers import CreateRequest, NoAnswer, NotDone, NotMade, Refused, Throttled, Unreachable
 from perfect_adapter.vendor.clock import ServerDates
-from perfect_adapter.vendor.json_values import document, members, text
 from perfect_adapter.vendor.keys import ApiKey
-from perfect_adapter.vendor.leased_body import LeasedBody, LeaseExpired
 from perfect_adapter.vendor.leases import Lease, now_s
+from perfect_adapter.vendor.parsing import document, members, text
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +38,34 @@ class RequestNotSent(Exception):
 
 class NoResponse(Exception):
     """The call was sent, or may have been, and no answer came; `str()` says what happened instead."""
+
+
+class LeaseExpired(Exception):
+    """The lease expired before the bytes left: nothing was sent."""
+
+
+class LeasedBody(BytesPayload):
+    """JSON. aiohttp keeps a request's headers back until its first bytes of body: either all of it leaves or nothing.
+
+    A connection may take seconds to be made, and a process may be stopped at any time; so it is not enough to check
+    before the call.
+    """
+
+    def __init__(self, document: Mapping[str, Any], lease: Lease) -> None:
+        super().__init__(json.dumps(document).encode(), content_type="application/json")
+        self._lease = lease
+        self.is_withheld = False
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """Write the body, if the lease holds.
+
+        Raises:
+            LeaseExpired: it does not hold.
+        """
+        if self._lease.is_expired:
+            self.is_withheld = True
+            raise LeaseExpired
+        await super().write_with_length(writer, content_length)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from closet_chassis.proxies import proxy_for
 from yarl import URL
 
 from perfect_adapter.vendor.answers import DownloadRefused, InputFile
-from perfect_adapter.vendor.hosts import AllowedHosts
-from perfect_adapter.vendor.json_values import members, rows, text
+from perfect_adapter.vendor.downloads import AllowedHosts
+from perfect_adapter.vendor.parsing import members, rows, text
 
 log = structlog.get_logger(__name__)
 
