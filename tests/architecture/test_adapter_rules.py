@@ -14,7 +14,7 @@ PURE = {
         *("answers", "bodies", "classic_bodies", "clock", "errors", "features", "keys", "leases", "parsing", "sizes"),
     },
     "quota": {"backoff", "budget", "lock_order"},
-    "queue": {"assignment", "breaker", "capacity", "fair_queue"},
+    "queue": {"assignment", "capacity", "fair_queue"},
     "renders": {"states"},
     "ambiguous": {"decision"},
 }

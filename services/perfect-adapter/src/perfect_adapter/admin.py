@@ -12,8 +12,8 @@ from closet_chassis.postgres import Pool, open_pool
 from closet_chassis.settings import explain
 from pydantic import ValidationError
 
-from perfect_adapter.quota import call_log, key_store
-from perfect_adapter.quota.key_store import KeyState
+from perfect_adapter.quota import api_keys, call_log
+from perfect_adapter.quota.api_keys import KeyState
 from perfect_adapter.settings import Settings
 
 _UNKNOWN = 1
@@ -45,9 +45,9 @@ async def _run(settings: Settings, options: argparse.Namespace) -> list[dict[str
 
 async def _keys(pool: Pool, options: argparse.Namespace) -> list[dict[str, Any]] | None:
     async with pool.acquire() as conn:
-        if options.change and not await key_store.set_state(conn, options.key, _STATES[options.change], "operator"):
+        if options.change and not await api_keys.set_state(conn, options.key, _STATES[options.change], "operator"):
             return None
-        return [dict(row) for row in await key_store.list_keys(conn)]
+        return [dict(row) for row in await api_keys.list_keys(conn)]
 
 
 async def _calls(pool: Pool, render_id: str) -> list[dict[str, Any]] | None:

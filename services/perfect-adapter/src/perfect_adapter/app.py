@@ -29,9 +29,9 @@ from perfect_adapter.queue.assignment import OrderingPolicy
 from perfect_adapter.queue.fair_queue import QueuePolicy
 from perfect_adapter.queue.scheduler import Scheduler
 from perfect_adapter.quota import key_health
+from perfect_adapter.quota.api_keys import KeyRing
 from perfect_adapter.quota.budget import Budget
 from perfect_adapter.quota.gate import QuotaGate
-from perfect_adapter.quota.key_ring import KeyRing
 from perfect_adapter.renders import sweep
 from perfect_adapter.renders.collect import Collector
 from perfect_adapter.renders.handlers import store_webhooks

@@ -41,13 +41,12 @@ from perfect_adapter.app import build
 from perfect_adapter.queue.assignment import OrderingPolicy
 from perfect_adapter.queue.fair_queue import QueuePolicy
 from perfect_adapter.queue.scheduler import Scheduler
+from perfect_adapter.quota.api_keys import KeyRing
 from perfect_adapter.quota.budget import Budget
 from perfect_adapter.quota.gate import CompletedCall, QuotaGate
-from perfect_adapter.quota.key_ring import KeyRing
 from perfect_adapter.renders.collect import Collector
 from perfect_adapter.renders.inputs import InputPreparer
-from perfect_adapter.renders.submit import Submitter
-from perfect_adapter.renders.submit_outcomes import Submitted
+from perfect_adapter.renders.submit import Submitted, Submitter
 from perfect_adapter.settings import Settings
 from perfect_adapter.subscriptions import subscriptions
 from perfect_adapter.vendor.answers import CreateAnswer

@@ -7,9 +7,9 @@ from closet_chassis.postgres import Pool
 from closet_contracts.nouns import Service
 from closet_messaging.unit import transaction
 from perfect_adapter.quota import call_log
+from perfect_adapter.quota.api_keys import KeyRing
 from perfect_adapter.quota.budget import Budget, TaskDemand
 from perfect_adapter.quota.gate import CompletedCall, QuotaGate
-from perfect_adapter.quota.key_ring import KeyRing
 from perfect_adapter.renders.sweep import CALLS_KEPT_S, Sweeper
 from perfect_adapter.vendor.answers import Created, NotMade, Throttled, Unreachable
 from perfect_adapter.vendor.keys import ApiKey

@@ -14,9 +14,9 @@ from perfect_adapter.queue import capacity_store, circuits
 from perfect_adapter.queue.assignment import OrderingPolicy
 from perfect_adapter.queue.capacity import Capacity, allowed_per_minute, has_changed
 from perfect_adapter.queue.open_orders import stops_by_feature
-from perfect_adapter.quota import key_store
+from perfect_adapter.quota import api_keys
+from perfect_adapter.quota.api_keys import KeyState
 from perfect_adapter.quota.gate import QuotaGate
-from perfect_adapter.quota.key_store import KeyState
 
 EVERY_S = 2.0
 _PLATFORM = "closet"
@@ -48,7 +48,7 @@ class CapacityPublisher:
     async def _measure(self, tx: Tx) -> Capacity:
         held = [
             row
-            for row in await key_store.list_keys(tx.conn)
+            for row in await api_keys.list_keys(tx.conn)
             if row["key"] in self.gate.ring.keys and row["state"] == KeyState.ACTIVE
         ]
         waiting = await capacity_store.count_waiting(tx.conn)

@@ -8,11 +8,10 @@ from typing import TypeGuard
 import structlog
 from closet_messaging.unit import Begin, Tx
 
-from perfect_adapter.quota import call_log, key_store, subjects
+from perfect_adapter.quota import api_keys, call_log, subjects
+from perfect_adapter.quota.api_keys import KeyRing, KeyState, check_in_s
 from perfect_adapter.quota.budget import Allocation, Budget, QuotaSubject, TaskDemand, admit, allocate
 from perfect_adapter.quota.call_log import CallCharge
-from perfect_adapter.quota.key_ring import KeyRing
-from perfect_adapter.quota.key_store import KeyState, check_in_s
 from perfect_adapter.quota.subjects import QuotaState
 from perfect_adapter.vendor.answers import NoAnswer, NotMade, Refused, Throttled, Unreachable
 from perfect_adapter.vendor.clock import ServerDates
@@ -66,7 +65,7 @@ class QuotaGate:
     async def allocate(self, tx: Tx, demand: TaskDemand) -> Allocation:
         """Return how many tasks may be created now, and with which keys."""
         egress, keys = await self._read(tx)
-        at_vendor = await key_store.count_at_vendor(tx.conn)
+        at_vendor = await api_keys.count_at_vendor(tx.conn)
         usable = [
             replace(key.subject, owed=at_vendor.get(key.subject.name, 0))
             for key in keys.values()
@@ -139,10 +138,10 @@ class QuotaGate:
             return
         reason = call.answer.code or f"HTTP {call.answer.status}"
         if reason == NO_UNITS and call.units:
-            await key_store.limit_units(tx.conn, call.key, call.units - 1)
+            await api_keys.limit_units(tx.conn, call.key, call.units - 1)
         if reason == NO_UNITS and call.units > CHEAPEST:
             log.warning("vendor_key_short_of_units", key=call.key, units_needed=call.units)
-        elif await key_store.take_out(tx.conn, call.key, reason, check_in_s(0)):
+        elif await api_keys.take_out(tx.conn, call.key, reason, check_in_s(0)):
             log.error("vendor_key_disabled", key=call.key, reason=reason)
 
 

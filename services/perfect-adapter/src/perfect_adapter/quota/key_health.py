@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import structlog
 from closet_messaging.unit import Tx
 
-from perfect_adapter.quota import key_store
+from perfect_adapter.quota import api_keys
+from perfect_adapter.quota.api_keys import KeyState, check_in_s, update_metrics
 from perfect_adapter.quota.gate import CompletedCall, QuotaGate
-from perfect_adapter.quota.key_ring import update_metrics
-from perfect_adapter.quota.key_store import KeyState, check_in_s
 from perfect_adapter.vendor.answers import Balance, NotDone
 from perfect_adapter.vendor.client import VendorClient
 from perfect_adapter.vendor.keys import CHEAPEST, NO_UNITS
@@ -50,25 +49,25 @@ class KeyHealthCheck:
 
     async def _claim(self) -> tuple[str, int] | None:
         async with self.gate.begin() as tx:
-            key = await key_store.find_due_for_check(tx.conn, list(self.gate.ring.keys))
+            key = await api_keys.find_due_for_check(tx.conn, list(self.gate.ring.keys))
             if key is None or not await self.gate.admit_account_call(tx, key):
                 return None
-            if not await key_store.claim_check(tx.conn, key, _LEASE_S):
+            if not await api_keys.claim_check(tx.conn, key, _LEASE_S):
                 return None
             (call_id,) = await self.gate.charge(tx, "credit", [(key, None)])
             return key, call_id
 
     async def _note(self, tx: Tx, key: str, answer: Balance | NotDone) -> None:
-        row = next(row for row in await key_store.list_keys(tx.conn) if row["key"] == key)
+        row = next(row for row in await api_keys.list_keys(tx.conn) if row["key"] == key)
         is_out = row["state"] == KeyState.OUT
-        await key_store.schedule_check(tx.conn, key, check_in_s(row["probes"]) if is_out else self.balance_every_s)
+        await api_keys.schedule_check(tx.conn, key, check_in_s(row["probes"]) if is_out else self.balance_every_s)
         if isinstance(answer, Balance):
-            await key_store.note_units(tx.conn, key, answer.units)
+            await api_keys.note_units(tx.conn, key, answer.units)
             is_enough = answer.units >= CHEAPEST
-            if not is_out and not is_enough and await key_store.take_out(tx.conn, key, NO_UNITS, check_in_s(0)):
+            if not is_out and not is_enough and await api_keys.take_out(tx.conn, key, NO_UNITS, check_in_s(0)):
                 log.error("vendor_key_disabled", key=key, reason=NO_UNITS)
             if is_out and (row["reason"] != NO_UNITS or is_enough):
                 log.warning("vendor_key_enabled", key=key, units=answer.units)
-                await key_store.put_back(tx.conn, key)
-                await key_store.schedule_check(tx.conn, key, self.balance_every_s)
+                await api_keys.put_back(tx.conn, key)
+                await api_keys.schedule_check(tx.conn, key, self.balance_every_s)
                 tx.after_commit(self.on_key_available)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from closet_messaging.unit import Connection
 
+from perfect_adapter.quota.api_keys import KeyState
 from perfect_adapter.quota.budget import Budget, QuotaSubject
-from perfect_adapter.quota.key_store import KeyState
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +31,6 @@ _AGES = """
     FROM vendor_calls WHERE {party} = ANY($1) AND sent AND at > clock_timestamp() - make_interval(secs => $2)
 """
 _CALL_TAKES_AT_MOST_S = 120.0
-
-
-async def add_missing(conn: Connection, keys: Collection[str], egress: str) -> None:
-    """Add those that do not exist yet.
-
-    An existing one is not even tried: an insertion would wait for a replica that is changing it, and may be frozen.
-    """
-    await conn.executemany(
-        """
-        INSERT INTO parties (party, kind) SELECT $1, $2
-        WHERE NOT EXISTS (SELECT FROM parties WHERE party = $1) ON CONFLICT DO NOTHING
-        """,
-        sorted([*((key, "key") for key in keys), (egress, "egress")]),
-    )
 
 
 async def read(

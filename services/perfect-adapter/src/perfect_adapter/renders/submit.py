@@ -1,4 +1,7 @@
-"""Submission: write the intent, create the task by one POST, and write the outcome."""
+"""Submission: write the intent, create the task by one POST, and write the outcome.
+
+An outcome is a task, a setback after which the render waits again, or the render's end.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,18 +20,28 @@ from prometheus_client import Counter
 from perfect_adapter.queue import circuits
 from perfect_adapter.queue.scheduler import Scheduler
 from perfect_adapter.quota.gate import CompletedCall, QuotaGate
-from perfect_adapter.renders import completion, recovery, store, submit_outcomes
+from perfect_adapter.renders import completion, recovery, store
 from perfect_adapter.renders.completion import Failure, Success, write_outcome
 from perfect_adapter.renders.inputs import InputPreparer, UnusableInputs
 from perfect_adapter.renders.render import Render
 from perfect_adapter.renders.results import ResultStorage
-from perfect_adapter.renders.states import FIRST_SEARCH_S
-from perfect_adapter.renders.store import StartedTask
-from perfect_adapter.renders.submit_outcomes import Submitted
-from perfect_adapter.vendor.answers import CreateAnswer, Created, CreateRequest, Finished, NoAnswer, NotMade
+from perfect_adapter.renders.states import FIRST_SEARCH_S, MAX_SETBACKS, RETRY
+from perfect_adapter.renders.store import Setback, StartedTask
+from perfect_adapter.vendor import errors
+from perfect_adapter.vendor.answers import (
+    CreateAnswer,
+    Created,
+    CreateRequest,
+    Finished,
+    NoAnswer,
+    NotMade,
+    Refused,
+    Throttled,
+    Unreachable,
+)
 from perfect_adapter.vendor.bodies import References
 from perfect_adapter.vendor.client import VendorClient
-from perfect_adapter.vendor.keys import ApiKey
+from perfect_adapter.vendor.keys import ApiKey, is_about_the_key
 from perfect_adapter.vendor.leases import Lease
 
 log = structlog.get_logger(__name__)
@@ -50,6 +63,16 @@ class ClaimedSubmission:
     render: Render
     create_call: int
     file_call: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A submitted render, with the trace of the work, the vendor's answer, and when it came."""
+
+    render: Render
+    calls: Sequence[CompletedCall]
+    answer: CreateAnswer | UnusableInputs | Success | Failure
+    at: datetime
 
 
 @dataclass(eq=False, kw_only=True)
@@ -153,14 +176,14 @@ class Submitter:
         return [None] * len(group)
 
     async def _write_held(self, tx: Tx, group: Sequence[Submitted]) -> None:
-        await self._write_created(tx, submit_outcomes.created(group))
-        await store.return_to_queue(tx.conn, [back for one in group if (back := submit_outcomes.setback(one))])
+        await self._write_created(tx, _created(group))
+        await store.return_to_queue(tx.conn, [back for one in group if (back := _setback(one))])
         lost = [one.render for one in group if isinstance(one.answer, NoAnswer)]
         if lost:
             await recovery.mark_ambiguous(tx.conn, [render.render_id for render in lost], FIRST_SEARCH_S)
             tx.after_commit(self.on_ambiguous)
         await completion.succeed(tx, [(one.render, one.answer) for one in group if isinstance(one.answer, Success)])
-        await completion.fail(tx, [(one.render, fail) for one in group if (fail := submit_outcomes.failure(one))])
+        await completion.fail(tx, [(one.render, fail) for one in group if (fail := _failure(one))])
 
     async def _write_created(self, tx: Tx, created: Sequence[tuple[Render, StartedTask]]) -> None:
         await store.mark_running(tx.conn, [started for _, started in created], self.poll_after_s)
@@ -171,7 +194,7 @@ class Submitter:
 
     async def _write_late(self, tx: Tx, group: Sequence[Submitted]) -> None:
         """Write answers to orders that had become ambiguous: they resume, unless they were given up or dropped."""
-        created = submit_outcomes.created(group)
+        created = _created(group)
         resumed = await recovery.note_late_task(tx.conn, [started for _, started in created])
         for render, started in created:
             outcome = "resumed" if render.render_id in resumed else "orphaned"
@@ -185,3 +208,51 @@ class Submitter:
 
 def _emit_started(tx: Tx, render: Render, task_id: str) -> None:
     outbox.add(tx, completion.started_event(render, task_id), tenant=render.tenant_id, cause=render.cause)
+
+
+def _created(group: Sequence[Submitted]) -> list[tuple[Render, StartedTask]]:
+    """Return those of which a task exists."""
+    return [
+        (one.render, StartedTask(one.render.render_id, one.answer.task_id, one.at))
+        for one in group
+        if isinstance(one.answer, Created)
+    ]
+
+
+def _setback(one: Submitted) -> Setback | None:
+    """Return why the render goes back to the queue, if no task was created and one may be later."""
+    render_id, tries = one.render.render_id, one.render.setbacks + 1
+    match one.answer:
+        case Throttled():
+            return Setback(render_id, errors.SATURATED.code, 0, counts=False)  # the pause of its key decides
+        case Unreachable():
+            return Setback(render_id, errors.UNAVAILABLE.code, 0, counts=False)
+        case Refused(status=status, code=code) if is_about_the_key(status, code):
+            return Setback(render_id, errors.UNAVAILABLE.code, 0, counts=False)
+        case UnusableInputs(reason=None) if not _is_hopeless(one):
+            return Setback(render_id, errors.UNAVAILABLE.code, RETRY.draw_s(tries), counts=True)
+        case NotMade():
+            return Setback(render_id, one.render.code, 0, counts=False)
+    return None
+
+
+def _failure(one: Submitted) -> Failure | None:
+    """Return how the render fails, if it does."""
+    match one.answer:
+        case Refused(status=status, code=code) if not is_about_the_key(status, code):
+            log.error("vendor_refused_task", render_id=one.render.render_id, status=status, code=code)
+            return Failure(errors.request_failure(status, code), code)
+        case UnusableInputs(reason=None) if _is_hopeless(one):
+            return Failure(errors.UNAVAILABLE)
+        case UnusableInputs(reason=reason) if reason:
+            return Failure(reason)
+        case Failure() as ended:
+            return ended
+        case NoAnswer(reason=reason):
+            log.error("order_ambiguous", render_id=one.render.render_id, reason=reason)
+    return None
+
+
+def _is_hopeless(one: Submitted) -> bool:
+    """Return whether its inputs, which cost a call each time, were refused too often."""
+    return one.render.setbacks + 1 >= MAX_SETBACKS and any(isinstance(call.answer, NoAnswer) for call in one.calls)

@@ -12,7 +12,7 @@ from perfect_adapter.queue import capacity_store
 from perfect_adapter.queue import store as queue_store
 from perfect_adapter.queue.assignment import TIME_NEEDED_S
 from perfect_adapter.queue.open_orders import TypicalDurations
-from perfect_adapter.quota import call_log, key_store
+from perfect_adapter.quota import api_keys, call_log
 from perfect_adapter.renders import completion, recovery, webhooks
 from perfect_adapter.renders.completion import Failure
 from perfect_adapter.renders.render import Render
@@ -67,7 +67,7 @@ class Sweeper:
                 tx.after_commit(self.on_ambiguous)
             typical_s = await self._typical.read(tx.conn)
             late = await recovery.find_overdue(tx.conn, TIME_NEEDED_S, typical_s, LIMIT)
-            max_units = await key_store.max_units_of_any(tx.conn) if late else 0.0
+            max_units = await api_keys.max_units_of_any(tx.conn) if late else 0.0
             await completion.fail(tx, [(render, Failure(_why_late(render, max_units, typical_s))) for render in late])
             await recovery.drop_of_ended_jobs(tx.conn)
             counts = await capacity_store.count_by_state(tx.conn)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from perfect_adapter.quota import key_store
+from perfect_adapter.quota import api_keys
+from perfect_adapter.quota.api_keys import KeyState
 from perfect_adapter.quota.backoff import Backoff
 from perfect_adapter.quota.gate import CompletedCall, QuotaGate
-from perfect_adapter.quota.key_store import KeyState
 from perfect_adapter.templates import store
 from perfect_adapter.vendor.answers import NotDone, VendorTemplate, VendorTemplatePage
 from perfect_adapter.vendor.client import VendorClient
@@ -68,7 +68,7 @@ class TemplateSync:
 
     async def _page(self, kind: str, page: str | None) -> VendorTemplatePage | NotDone | None:
         async with self.gate.begin() as tx:
-            active = [row["key"] for row in await key_store.list_keys(tx.conn) if row["state"] == KeyState.ACTIVE]
+            active = [row["key"] for row in await api_keys.list_keys(tx.conn) if row["state"] == KeyState.ACTIVE]
             key = next((name for name in active if name in self.gate.ring.keys), None)
             if key is None or not await self.gate.admit_account_call(tx, key):
                 return None

@@ -1,12 +1,22 @@
-"""API keys as all replicas know them: active, draining or out, and what their accounts hold."""
+"""API keys: those that this process holds, and their states and units, as all replicas know them."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 import asyncpg
-from closet_messaging.unit import Connection
+import structlog
+from closet_messaging.unit import Begin, Connection
+from prometheus_client import Gauge
 
 from perfect_adapter.quota.backoff import Backoff
+from perfect_adapter.vendor.keys import ApiKey
+
+log = structlog.get_logger(__name__)
+
+STATE = Gauge("closet_vendor_key_up", "1 for an active key, 0 for one that drains or is out", ["key"])
+UNITS = Gauge("closet_vendor_units", "Units left of a key's account at the vendor", ["key"])
 
 _CHECKS = Backoff(60.0, 3600.0)
 
@@ -24,7 +34,7 @@ def check_in_s(checks: int) -> float:
     return _CHECKS.delay_s(checks + 1)
 
 
-async def take_out(conn: Connection, key: str, reason: str, check_in_s: float) -> bool:
+async def take_out(conn: Connection, key: str, reason: str, in_s: float) -> bool:
     """Take a key out until it is checked, and return whether it was not out before."""
     status = await conn.execute(
         """
@@ -33,7 +43,7 @@ async def take_out(conn: Connection, key: str, reason: str, check_in_s: float) -
         """,
         key,
         reason,
-        check_in_s,
+        in_s,
     )
     return status == "UPDATE 1"
 
@@ -148,3 +158,68 @@ async def count_at_vendor(conn: Connection) -> dict[str, int]:
         "SELECT key, count(*) FROM renders WHERE state IN ('submitting', 'doubtful', 'running') GROUP BY key"
     )
     return {row["key"]: row["count"] for row in rows}
+
+
+async def add_missing_subjects(conn: Connection, keys: Collection[str], egress: str) -> None:
+    """Add those that do not exist yet.
+
+    An existing one is not even tried: an insertion would wait for a replica that is changing it, and may be frozen.
+    """
+    await conn.executemany(
+        """
+        INSERT INTO parties (party, kind) SELECT $1, $2
+        WHERE NOT EXISTS (SELECT FROM parties WHERE party = $1) ON CONFLICT DO NOTHING
+        """,
+        sorted([*((key, "key") for key in keys), (egress, "egress")]),
+    )
+
+
+@dataclass(eq=False)
+class KeyRing:
+    """Keys by name. A file with one key a line is read again when it has changed: keys come and go without a restart.
+
+    A key removed from the file is not used any more; to let it finish its tasks, drain it first.
+    """
+
+    configured: Sequence[str]
+    file: Path | None
+    egress: str
+    keys: dict[str, ApiKey] = field(default_factory=dict, init=False)
+    _file_version: tuple[int, int] | None = field(default=None, init=False)
+
+    async def refresh(self, begin: Begin) -> None:
+        """Read the file if it has changed, and make the keys known to the other replicas."""
+        secrets = self._secrets()
+        if secrets is None:
+            return
+        self.keys = {key.name: key for key in map(ApiKey, secrets)}
+        async with begin() as tx:
+            await add_missing_subjects(tx.conn, self.keys, self.egress)
+        log.info("vendor_keys", keys=sorted(self.keys))
+
+    def _secrets(self) -> list[str] | None:
+        """Return all of them, or None if nothing has changed since they were last read."""
+        if self.file is None:
+            return None if self.keys else list(self.configured)
+        try:
+            stat = self.file.stat()
+            version = (stat.st_mtime_ns, stat.st_size)
+            if version == self._file_version:
+                return None
+            lines = self.file.read_text().split()
+        except OSError as error:  # while a secret is being replaced its file may be missing for a moment
+            log.warning("vendor_keys_unreadable", error=type(error).__name__)
+            return None if self.keys else list(self.configured)
+        self._file_version = version
+        return [*self.configured, *lines]
+
+
+async def update_metrics(begin: Begin, ring: KeyRing) -> None:
+    """Set the metrics of every key."""
+    async with begin() as tx:
+        rows = await list_keys(tx.conn)
+    for row in rows:
+        held = row["key"] in ring.keys
+        STATE.labels(row["key"]).set(held and row["state"] == "active")
+        if row["units"] is not None:
+            UNITS.labels(row["key"]).set(row["units"])
