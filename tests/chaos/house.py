@@ -179,8 +179,8 @@ async def _at_vendor(
         pictures=await stack.enter_async_context(PicturePool()),
         wakes=Wakes(),
     )
-    lanes = (workers.submitter, workers.collector, workers.resolver)
-    return *(partial(_round, lane) for lane in lanes), workers.sweeper.step
+    leased = (workers.submitter, workers.collector, workers.resolver)
+    return *(partial(_round, worker) for worker in leased), workers.sweeper.step
 
 
 async def _webhook_endpoint(stack: AsyncExitStack, begin: Begin, vendor: PerfectServer) -> str:

@@ -54,7 +54,7 @@ from perfect_adapter.vendor.uploads import InputUploader
 
 @dataclass(frozen=True)
 class Wakes:
-    """What wakes each lane before its next poll of the database."""
+    """What wakes each leased worker before its next poll of the database."""
 
     submit: Wake = field(default_factory=Wake)
     collect: Wake = field(default_factory=Wake)
@@ -64,7 +64,7 @@ class Wakes:
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """Everything that works on rows: lanes, which claim them with a lease, and periodic steps."""
+    """Everything that works on rows: claimed with a lease, or in periodic steps."""
 
     submitter: Submitter
     collector: Collector
@@ -160,24 +160,24 @@ async def build(process: Process[Settings]) -> None:
     bus = await stack.enter_async_context(open_bus(process, Service.PERFECT_ADAPTER, pool, handlers, requests(pool)))
     gate = await open_gate(bus.transaction, settings, dates)
     workers = assemble(settings=settings, gate=gate, vendor=vendor, objects=objects, pictures=pictures, wakes=wakes)
-    _start_lanes(process, workers, wakes)
+    _start_leased_workers(process, workers, wakes)
     _start_steps(process, workers)
     batcher = Batcher(partial(store_webhooks, bus.transaction, wakes.collect.set))
     add_routes(process.app, WebhookVerifier(settings.webhook_secrets), batcher)
 
 
-def _start_lanes(process: Process[Settings], workers: Workers, wakes: Wakes) -> None:
+def _start_leased_workers(process: Process[Settings], workers: Workers, wakes: Wakes) -> None:
     settings, width = process.settings, process.settings.max_in_flight
     times = {"renew_every_s": settings.lease_s / 3, "finish_s": settings.stop_timeout_s / 3}
     submitter, collector, resolver, deleter = workers.submitter, workers.collector, workers.resolver, workers.deleter
-    lanes: dict[str, Lane[Any]] = {
+    leased: dict[str, Lane[Any]] = {
         "submit": Lane("submit", submitter.claim, submitter.work, submitter.renew, width, wakes.submit, **times),
         "collect": Lane("collect", collector.claim, collector.work, collector.renew, width, wakes.collect, **times),
         "resolve": Lane("resolve", resolver.claim, resolver.work, resolver.renew, 4, wakes.resolve, **times),
         "delete": Lane("delete", deleter.claim, deleter.work, deleter.renew, 2, wakes.delete, **times),
     }
-    for name, lane in lanes.items():
-        process.background.start(name, lane.run())
+    for name, worker in leased.items():
+        process.background.start(name, worker.run())
 
 
 def _start_steps(process: Process[Settings], workers: Workers) -> None:
@@ -210,7 +210,7 @@ async def open_vendor(stack: AsyncExitStack, settings: Settings, dates: ServerDa
 
 
 def _open_api_session() -> aiohttp.ClientSession:
-    # As many connections as there are calls: the lanes limit those.
+    # As many connections as there are calls: the leased workers limit those.
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
 
 

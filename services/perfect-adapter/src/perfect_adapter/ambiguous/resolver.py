@@ -79,7 +79,7 @@ class ClaimedSearch:
 
 @dataclass(eq=False, kw_only=True)
 class AmbiguityResolver:
-    """The lane of ambiguous orders.
+    """The leased worker of ambiguous orders.
 
     `on_task_started` is called when a lost task was found, `on_key_available` when a key may take orders again.
     """

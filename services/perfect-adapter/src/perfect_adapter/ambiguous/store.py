@@ -40,7 +40,7 @@ async def unmatched_tasks(conn: Connection, render: Render) -> list[UnmatchedTas
             UNION ALL SELECT task_id, seen_at FROM strays
                 WHERE key = $1 AND feature = $2 AND seen_at > $3::timestamptz - make_interval(secs => $4)
         ), first AS (SELECT task_id, min(at) AS at FROM seen GROUP BY task_id)
-        SELECT first.task_id, first.at, coalesce(s.verdict, 'unknown') AS verdict
+        SELECT first.task_id, first.at, coalesce(s.verdict, 'unknown') AS ownership
         FROM first LEFT JOIN strays s ON s.task_id = first.task_id AND s.key = $1 AND s.feature = $2
         WHERE NOT EXISTS (SELECT FROM renders r WHERE r.task_id = first.task_id) ORDER BY first.task_id
         """,
@@ -49,7 +49,7 @@ async def unmatched_tasks(conn: Connection, render: Render) -> list[UnmatchedTas
         render.ordered_at,
         CLOCKS_DIFFER_S,
     )
-    return [UnmatchedTask(row["task_id"], Ownership(row["verdict"]), row["at"]) for row in rows]
+    return [UnmatchedTask(row["task_id"], Ownership(row["ownership"]), row["at"]) for row in rows]
 
 
 async def competing_orders(

@@ -61,7 +61,7 @@ class ClaimedDeletion:
 
 @dataclass(eq=False)
 class CopyDeleter:
-    """The lane of deletions."""
+    """The leased worker of deletions."""
 
     gate: QuotaGate
     vendor: VendorClient

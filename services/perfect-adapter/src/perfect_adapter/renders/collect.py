@@ -72,7 +72,7 @@ class Collected:
 
 @dataclass(eq=False, kw_only=True)
 class Collector:
-    """The lane of polls and results.
+    """The leased worker of polls and results.
 
     `on_ambiguous` is called when a webhook names a task of no known render while orders are ambiguous;
     `should_delete_copies` tells of which tenants the vendor's copies are deleted, and `on_copy_to_delete` is called

@@ -38,7 +38,7 @@ INSERT = """
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING
 """
 END_JOB = "INSERT INTO ended_jobs (job_id) VALUES ($1) ON CONFLICT DO NOTHING"
-# What a lane has locked is dropped by the sweep: a handler does not wait for it.
+# What a worker has locked is dropped by the sweep: a handler does not wait for it.
 DROP = """
     UPDATE renders SET state = 'dropped', lease = NULL, ended_at = now()
     WHERE render_id = ANY(ARRAY(

@@ -77,7 +77,7 @@ class Submitted:
 
 @dataclass(eq=False, kw_only=True)
 class Submitter:
-    """The lane of submissions.
+    """The leased worker of submissions.
 
     `on_task_started` is called when a task has started, `on_ambiguous` when an order has become ambiguous.
     """
