@@ -17,7 +17,7 @@ from closet_contracts.envelope import EventData
 from closet_contracts.export import documents
 from closet_contracts.generation import GenerationRequested
 from closet_contracts.job import JobAccepted
-from closet_contracts.nouns import OWNERS, Service, noun_of
+from closet_contracts.ownership import OWNERS, Service, noun_of
 from closet_contracts.schemas import message_schema
 from closet_contracts.work import WORK, Hairstyle, TextToImage, UnknownKind, tasks_of
 from pydantic import ValidationError

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.stack import Stack
 
 from tests.bench.plan import Plan, Result

@@ -7,8 +7,8 @@ from time import perf_counter
 import orjson
 from closet_contracts.catalog import OPERATOR
 from closet_contracts.job import JobCancelled, JobCompleted, JobExpired, JobFailed
-from closet_contracts.nouns import Service
-from closet_messaging import bells
+from closet_contracts.ownership import Service
+from closet_messaging import notifications
 from closet_messaging.connection import connect, drain
 from nats.aio.msg import Msg
 
@@ -50,7 +50,7 @@ async def listening(nats: str, ears: Ears) -> AsyncIterator[None]:
         await client.subscribe(JobCompleted.TYPE, cb=ears.completed)
         for ended in (JobFailed, JobCancelled, JobExpired):
             await client.subscribe(ended.TYPE, cb=ears.otherwise)
-        await bells.listen(client, Service.KIOSK_GATEWAY, "jobs", ears.changed)
+        await notifications.subscribe(client, Service.KIOSK_GATEWAY, "jobs", ears.changed)
         await client.flush()
         yield
     finally:

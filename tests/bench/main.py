@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 from closet_client import ApiKey, ClosetClient
 from closet_contracts.catalog import OPERATOR
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack import samples
 from closet_devstack.servers.base import Server
 from closet_devstack.stack import Stack, StackOptions

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 
 from tests.bench.driver import GENERATOR, Observed
 from tests.bench.plan import Workload

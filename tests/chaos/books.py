@@ -11,7 +11,7 @@ from closet_contracts.catalog import EVENTS
 from closet_contracts.codec import decode
 from closet_contracts.envelope import Event, EventData
 from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobExpired, JobFailed
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from kiosk_gateway.domain.jobs import Change, JobFact, change_of
 
 from tests.chaos.house import Pools

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from closet_client import ApiKey, ClosetClient, RetryPolicy, UploadTicket
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack import samples
 from closet_devstack.stack import Stack
 from closet_devstack.tenants import Tenant

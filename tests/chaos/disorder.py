@@ -15,9 +15,9 @@ from typing import Any
 
 from closet_contracts.codec import decode
 from closet_contracts.envelope import Event
-from closet_contracts.nouns import Service
-from closet_messaging.consumer import BACKOFF_S
-from closet_messaging.handling import handle
+from closet_contracts.ownership import Service
+from closet_messaging.inbox import handle_batch
+from closet_messaging.retries import BACKOFF_S
 
 from tests.chaos.house import House, NoRelay, Step
 
@@ -138,7 +138,7 @@ class UnrulyBus:
     async def _try(self, service: Service, batch: Sequence[Delivery]) -> Exception | None:
         pool, handlers = self.house.pools[service], self.house.handlers[service]
         try:
-            await handle(pool, NoRelay(service), handlers, [one.event for one in batch])
+            await handle_batch(pool, NoRelay(service), handlers, [one.event for one in batch])
         except Exception as error:  # noqa: BLE001 whatever a handler raises
             return error
         return None

@@ -18,22 +18,21 @@ import upload_signer.subscriptions
 from aiohttp import web
 from billing_meter.store.prices import PriceBooks
 from closet_chassis.batching import Batcher
-from closet_chassis.lanes import Claimed
+from closet_chassis.leased_work import Claimed
 from closet_chassis.postgres import Pool, close_pool, create_pool
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.servers.perfect import PerfectServer
 from closet_devstack.servers.s3 import S3Server
-from closet_messaging.handling import Handlers
-from closet_messaging.unit import Begin, OutboxRow, Tx, transaction
+from closet_messaging.inbox import Handlers
+from closet_messaging.transaction import Begin, OutboxRow, Tx, transaction
 from closet_storage.objects import ObjectStore, open_store
 from closet_storage.pool import PicturePool
 from closet_storage.signing import Signer
 from job_orchestrator.worker import expire_due, stop_withdrawn
 from kiosk_gateway.handlers import uploads as gateway_uploads
-from kiosk_gateway.handlers.admission import Admission
+from kiosk_gateway.handlers.admission import Admission, DurationEstimator
 from kiosk_gateway.handlers.intake import Intake
-from kiosk_gateway.handlers.pace import Pace
-from kiosk_gateway.handlers.waiting import Doorbell, Waiters
+from kiosk_gateway.handlers.projection import JobChangeNotifier, JobWatchers
 from perfect_adapter.app import Wakes, assemble, open_gate, open_vendor
 from perfect_adapter.http import PATH, add_routes
 from perfect_adapter.renders.handlers import store_webhooks
@@ -71,7 +70,7 @@ class NoRelay:
 
     service: Service
 
-    def offer(self, rows: Sequence[OutboxRow]) -> None: ...
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -114,8 +113,8 @@ async def open_house(urls: Mapping[Service, str], s3: S3Server, vendor: PerfectS
         yield House(
             pools=pools,
             handlers=_handlers(urls),
-            intake=Intake(gateway, Admission(Pace(), LIVES_S), CONSENT_VERSION, LIVES_S),
-            late_intake=Intake(gateway, Admission(Pace(), LIVES_S), CONSENT_VERSION, 0),
+            intake=Intake(gateway, Admission(DurationEstimator(), LIVES_S), CONSENT_VERSION, LIVES_S),
+            late_intake=Intake(gateway, Admission(DurationEstimator(), LIVES_S), CONSENT_VERSION, 0),
             uploads=gateway_uploads.Uploads(gateway),
             objects=await stack.enter_async_context(open_store(Signer.of(s3.access()))),
             before_vendor=(partial(_round, checker), partial(_reap, pools[Service.JOB_ORCHESTRATOR])),
@@ -134,7 +133,7 @@ def _handlers(urls: Mapping[Service, str]) -> Mapping[Service, Handlers]:
         Service.JOB_ORCHESTRATOR: job_orchestrator.subscriptions.subscriptions(orchestrator, _asleep),
         Service.PERFECT_ADAPTER: perfect_adapter.subscriptions.subscriptions(FeatureOptions(), _asleep),
         Service.BILLING_METER: billing_meter.subscriptions.subscriptions(billing, PriceBooks()),
-        Service.KIOSK_GATEWAY: kiosk_gateway.subscriptions.subscriptions(Doorbell(Waiters())),
+        Service.KIOSK_GATEWAY: kiosk_gateway.subscriptions.subscriptions(JobChangeNotifier(JobWatchers())),
     }
 
 

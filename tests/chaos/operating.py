@@ -13,12 +13,12 @@ from uuid import uuid4
 
 from closet_chassis.postgres import close_pool, create_pool
 from closet_contracts.catalog import OPERATOR, STREAMS, Stream
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.environment import inherited
 from closet_devstack.process import run
 from closet_devstack.stack import Stack
 from closet_messaging.connection import connect, drain
-from closet_messaging.deadletters import StoredLetter, letters
+from closet_messaging.dead_letters import StoredDeadLetter, list_dead_letters
 from closet_messaging.streams import REPLAY, subscriptions
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -87,9 +87,9 @@ class Operator:
         await reader.unsubscribe()
         return found
 
-    async def letters(self) -> list[StoredLetter]:
+    async def letters(self) -> list[StoredDeadLetter]:
         """All dead letters."""
-        return [letter async for letter in letters(self.js)]
+        return [letter async for letter in list_dead_letters(self.js)]
 
     async def replayed_to(self) -> dict[str, int]:
         """How many dead letters were delivered again, to whom."""
@@ -102,10 +102,10 @@ class Operator:
         """As nobody but an operator may: whatever it is, under a message id of its own."""
         await self.js.publish(subject, payload, headers={"Nats-Msg-Id": uuid4().hex})
 
-    async def closet(self, *arguments: str) -> str:
-        """The `closet` command; what it printed."""
+    async def ops(self, *arguments: str) -> str:
+        """Run `closet-ops`; return what it printed."""
         env = {**inherited(), "CLOSET_NATS_URL": self.stack.nats.url(OPERATOR)}
-        return await asyncio.to_thread(run, [sys.executable, "-m", "closet_client", *arguments], env=env)
+        return await asyncio.to_thread(run, [sys.executable, "-m", "closet_operator", *arguments], env=env)
 
     async def everything(self) -> dict[str, list[str]]:
         """Every row of every table of every service, as text."""

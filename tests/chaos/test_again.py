@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from closet_client import ClosetClient
 from closet_contracts.catalog import STREAMS
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack import samples
 from closet_devstack.stack import Stack, StackOptions
 from closet_devstack.tenants import make_tenant

@@ -4,7 +4,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.sandbox.perfect.remote import Remote
 from closet_devstack.servers.perfect import PerfectServer
 from closet_devstack.servers.s3 import S3Server

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.stack import Stack, StackOptions
 from closet_devstack.tenants import make_tenant
 from closet_devstack.testing import eventually

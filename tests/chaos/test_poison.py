@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 from closet_chassis.postgres import Pool
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.upload import UploadReady
 from closet_devstack.stack import Stack, StackOptions
 from closet_devstack.tenants import make_tenant
 from closet_devstack.testing import eventually
-from closet_messaging.consumer import BACKOFF_S
+from closet_messaging.retries import BACKOFF_S
 
 from tests.chaos import books
 from tests.chaos.crowd import Crowd, crowd_of
@@ -55,7 +55,7 @@ async def test_what_cannot_be_read_is_a_dead_letter_at_once(stack: Stack) -> Non
             assert await _ends(crowd, jobs) == {"completed"}
             found = await eventually(operator.at_rest, timeout=30)
             assert books.contradictions(found) == []
-            letters = [stored.letter for stored in await operator.letters()]
+            letters = [stored.dead_letter for stored in await operator.letters()]
             assert {(letter.service, letter.payload) for letter in letters} == {
                 (service, poison) for service in READERS for poison in UNREADABLE
             }
@@ -66,8 +66,8 @@ async def test_what_cannot_be_read_is_a_dead_letter_at_once(stack: Stack) -> Non
                 letter.error.startswith("MalformedEvent") and letter.headers["Nats-Msg-Id"] for letter in letters
             )
 
-            listed = json.loads(await operator.closet("dlq", "ls", "--json"))["letters"]
-            await operator.closet("dlq", "discard", "--yes", *(str(letter["number"]) for letter in listed))
+            listed = json.loads(await operator.ops("dlq", "ls", "--json"))["dead_letters"]
+            await operator.ops("dlq", "discard", "--yes", *(str(letter["number"]) for letter in listed))
             assert await operator.letters() == []
 
 
@@ -84,7 +84,7 @@ async def test_what_fails_is_handled_once_when_its_cause_is_mended(stack: Stack)
                 # Meanwhile it is delivered again and again, later each time.
                 (stored,) = await eventually(operator.letters, timeout=sum(BACKOFF_S) + 30)
 
-            number, letter = stored.number, stored.letter
+            number, letter = stored.sequence, stored.dead_letter
             assert (letter.service, letter.subject, letter.stream) == (Service.UPLOAD_SIGNER, ACCEPTED, "CLOSET_JOB")
             assert (letter.event_type, letter.handler) == (ACCEPTED, "check_inputs")
             assert letter.deliveries == len(BACKOFF_S) + 1
@@ -93,7 +93,7 @@ async def test_what_fails_is_handled_once_when_its_cause_is_mended(stack: Stack)
             assert letter.headers["Nats-Msg-Id"] == letter.event_id
             assert (await victim.client.job(poisoned)).status == "queued"
 
-            await operator.closet("dlq", "replay", str(number))
+            await operator.ops("dlq", "replay", str(number))
 
             assert await _ends(victim, [poisoned]) == {"completed"}
             found = await eventually(operator.at_rest, timeout=30)

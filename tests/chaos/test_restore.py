@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 from closet_contracts.catalog import OPERATOR
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.stack import Stack, StackOptions
 from closet_devstack.tenants import Tenant, make_tenant
 from closet_devstack.testing import eventually

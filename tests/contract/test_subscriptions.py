@@ -7,7 +7,7 @@ from unittest.mock import MagicMock
 
 import pytest
 from closet_contracts.catalog import EVENTS
-from closet_contracts.nouns import Service, owner_of
+from closet_contracts.ownership import Service, owner_of
 
 ROOT = Path(__file__).parents[2]
 BY_NAME = {model.__name__: model for model in EVENTS}

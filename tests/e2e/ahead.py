@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from uuid import uuid4
 
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.stack import Stack
 from closet_devstack.tenants import Tenant
 

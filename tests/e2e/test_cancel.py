@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from closet_client import ApiProblem, ClosetClient, UploadTicket, items
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.sandbox.perfect.remote import Remote
 from closet_devstack.shop import Shop, settled, upload_samples
 from closet_devstack.stack import Stack

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp import web
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack import samples
 from closet_devstack.sandbox.stripe.remote import Remote
 from closet_devstack.stack import Stack, StackOptions

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 import pytest
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.shop import Shop
 
 from tests.e2e.test_command import closet

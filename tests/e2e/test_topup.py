@@ -1,6 +1,6 @@
 """Credits bought on Stripe's page arrive on the ledger: billing-meter as it is started for development."""
 
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.sandbox.stripe.remote import Remote
 from closet_devstack.shop import read_ledger
 from closet_devstack.stack import Stack, StackOptions

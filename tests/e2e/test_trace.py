@@ -3,7 +3,7 @@
 import secrets
 
 import pytest
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.otlp import OtlpReceiver, ReceivedSpan
 from closet_devstack.shop import Shop, settled, upload_samples
 from closet_devstack.testing import eventually

@@ -5,7 +5,7 @@ from typing import Any
 from closet_contracts.catalog import EVENTS, REQUESTS, answerer_of
 from closet_contracts.codec import CONTENT_TYPE
 from closet_contracts.model import summary
-from closet_contracts.nouns import noun_of, owner_of
+from closet_contracts.ownership import noun_of, owner_of
 
 Document = dict[str, Any]
 

@@ -27,7 +27,7 @@ from closet_contracts.job import (
     JobStopRequested,
 )
 from closet_contracts.model import Model
-from closet_contracts.nouns import OWNERS, Service, noun_of
+from closet_contracts.ownership import OWNERS, Service, noun_of
 from closet_contracts.person import PersonConsentGiven, PersonConsentWithdrawn
 from closet_contracts.render import RenderCapacityChanged, RenderFailed, RenderStarted, RenderSucceeded
 from closet_contracts.rpc import (
@@ -43,33 +43,31 @@ from closet_contracts.rpc import (
 )
 from closet_contracts.upload import UploadReady, UploadRejected
 
-_S, _O, _P, _B, _G = Service
-
 EVENTS: dict[type[EventData], frozenset[Service]] = {
-    GenerationRequested: frozenset({_O}),
-    GenerationCancelRequested: frozenset({_O}),
-    JobAccepted: frozenset({_S, _B, _G}),
-    JobDispatched: frozenset({_P, _G}),
-    JobStopRequested: frozenset({_P}),
-    JobCompleted: frozenset({_B, _G}),
-    JobFailed: frozenset({_B, _G}),
-    JobCancelled: frozenset({_P, _B, _G}),
-    JobExpired: frozenset({_P, _B, _G}),
-    UploadReady: frozenset({_O, _G}),
-    UploadRejected: frozenset({_O, _G}),
-    CreditHeld: frozenset({_O, _G}),
-    CreditDenied: frozenset({_O, _G}),
-    CreditCaptured: frozenset({_G}),
-    CreditReleased: frozenset({_G}),
-    CreditBalanceChanged: frozenset({_G}),
+    GenerationRequested: frozenset({Service.JOB_ORCHESTRATOR}),
+    GenerationCancelRequested: frozenset({Service.JOB_ORCHESTRATOR}),
+    JobAccepted: frozenset({Service.UPLOAD_SIGNER, Service.BILLING_METER, Service.KIOSK_GATEWAY}),
+    JobDispatched: frozenset({Service.PERFECT_ADAPTER, Service.KIOSK_GATEWAY}),
+    JobStopRequested: frozenset({Service.PERFECT_ADAPTER}),
+    JobCompleted: frozenset({Service.BILLING_METER, Service.KIOSK_GATEWAY}),
+    JobFailed: frozenset({Service.BILLING_METER, Service.KIOSK_GATEWAY}),
+    JobCancelled: frozenset({Service.PERFECT_ADAPTER, Service.BILLING_METER, Service.KIOSK_GATEWAY}),
+    JobExpired: frozenset({Service.PERFECT_ADAPTER, Service.BILLING_METER, Service.KIOSK_GATEWAY}),
+    UploadReady: frozenset({Service.JOB_ORCHESTRATOR, Service.KIOSK_GATEWAY}),
+    UploadRejected: frozenset({Service.JOB_ORCHESTRATOR, Service.KIOSK_GATEWAY}),
+    CreditHeld: frozenset({Service.JOB_ORCHESTRATOR, Service.KIOSK_GATEWAY}),
+    CreditDenied: frozenset({Service.JOB_ORCHESTRATOR, Service.KIOSK_GATEWAY}),
+    CreditCaptured: frozenset({Service.KIOSK_GATEWAY}),
+    CreditReleased: frozenset({Service.KIOSK_GATEWAY}),
+    CreditBalanceChanged: frozenset({Service.KIOSK_GATEWAY}),
     CreditBalanceLow: frozenset(),
-    CreditPricesPublished: frozenset({_G}),
-    RenderStarted: frozenset({_O, _G}),
-    RenderSucceeded: frozenset({_O, _B, _G}),
-    RenderFailed: frozenset({_O, _B, _G}),
-    RenderCapacityChanged: frozenset({_G}),
+    CreditPricesPublished: frozenset({Service.KIOSK_GATEWAY}),
+    RenderStarted: frozenset({Service.JOB_ORCHESTRATOR, Service.KIOSK_GATEWAY}),
+    RenderSucceeded: frozenset({Service.JOB_ORCHESTRATOR, Service.BILLING_METER, Service.KIOSK_GATEWAY}),
+    RenderFailed: frozenset({Service.JOB_ORCHESTRATOR, Service.BILLING_METER, Service.KIOSK_GATEWAY}),
+    RenderCapacityChanged: frozenset({Service.KIOSK_GATEWAY}),
     PersonConsentGiven: frozenset(),
-    PersonConsentWithdrawn: frozenset({_O}),
+    PersonConsentWithdrawn: frozenset({Service.JOB_ORCHESTRATOR}),
 }
 """Event -> the services that subscribe to it."""
 
@@ -77,13 +75,13 @@ OPERATOR = "operator"
 """The asker that is no service: the `closet` command in an operator's hands."""
 
 REQUESTS: dict[type[Request[Model]], frozenset[str]] = {
-    SignPut: frozenset({_G}),
-    SignGet: frozenset({_G}),
-    QuotePrice: frozenset({_G}),
-    ListTemplates: frozenset({_G}),
+    SignPut: frozenset({Service.KIOSK_GATEWAY}),
+    SignGet: frozenset({Service.KIOSK_GATEWAY}),
+    QuotePrice: frozenset({Service.KIOSK_GATEWAY}),
+    ListTemplates: frozenset({Service.KIOSK_GATEWAY}),
     ReadLedger: frozenset({OPERATOR}),
-    ReadStatement: frozenset({_G, OPERATOR}),
-    ReadSubscription: frozenset({_G, OPERATOR}),
+    ReadStatement: frozenset({Service.KIOSK_GATEWAY, OPERATOR}),
+    ReadSubscription: frozenset({Service.KIOSK_GATEWAY, OPERATOR}),
     Reconcile: frozenset({OPERATOR}),
 }
 """Request -> those who may ask it; the service in its subject answers."""

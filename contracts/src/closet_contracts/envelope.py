@@ -7,7 +7,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from uuid_utils import uuid7
 
 from closet_contracts.model import Model
-from closet_contracts.nouns import owner_of
+from closet_contracts.ownership import owner_of
 
 
 class EventData(Model):

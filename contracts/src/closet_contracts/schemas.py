@@ -3,7 +3,7 @@
 from typing import Any
 
 from closet_contracts.envelope import EventData
-from closet_contracts.nouns import owner_of
+from closet_contracts.ownership import owner_of
 
 Schema = dict[str, Any]
 

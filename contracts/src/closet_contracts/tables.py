@@ -2,7 +2,7 @@
 
 from closet_contracts.catalog import EVENTS, REQUESTS, answerer_of
 from closet_contracts.model import summary
-from closet_contracts.nouns import OWNERS, noun_of, owner_of
+from closet_contracts.ownership import OWNERS, noun_of, owner_of
 
 
 def event_table() -> str:

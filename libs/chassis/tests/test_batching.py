@@ -79,3 +79,26 @@ async def test_a_group_belongs_to_no_callers_trace() -> None:
     with span_from("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "caller"):
         await Batcher(note).submit(1)
     assert seen == [None]
+
+
+async def test_a_batcher_that_is_cancelled_cancels_what_is_in_progress_and_what_waits() -> None:
+    begun = asyncio.Event()
+    undone: list[int] = []
+
+    async def handle(items: Sequence[int]) -> Sequence[int]:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            undone.extend(items)
+        return items
+
+    batcher = Batcher(handle)
+    callers = [asyncio.create_task(batcher.submit(1))]
+    await begun.wait()
+    callers.append(asyncio.create_task(batcher.submit(2)))
+    await asyncio.sleep(0)  # it waits now
+    batcher.cancel()
+    await asyncio.wait(callers)
+    assert all(caller.cancelled() for caller in callers)
+    assert undone == [1], "what waited was never begun"

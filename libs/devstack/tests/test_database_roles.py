@@ -2,7 +2,7 @@
 
 import asyncpg
 import pytest
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.stack import Stack
 
 SERVICES = pytest.mark.parametrize("service", list(Service))

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import aiohttp
 import asyncpg
 import pytest
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack import bus, parts
 from closet_devstack.folders import throw_away
 from closet_devstack.parts import choose_nats, choose_postgres, choose_s3
@@ -18,8 +18,8 @@ from closet_devstack.servers.nats import GivenNats, NatsServer
 from closet_devstack.servers.postgres import GivenPostgres, PostgresServer
 from closet_devstack.servers.s3 import GivenS3, S3Server
 from closet_messaging.connection import connect, drain
-from closet_messaging.permissions import server_users
 from closet_messaging.streams import verify
+from closet_operator.permissions import server_users
 from closet_storage.signing import Signer
 from yarl import URL
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 import pytest
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.folders import FolderInUse, throw_away
 from closet_devstack.process import DidNotStart
 from closet_devstack.servers.probes import answers_as

@@ -18,13 +18,13 @@ from closet_contracts.credit import CreditReleased
 from closet_contracts.envelope import Event, EventData
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobFailed
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.databases import Databases
-from closet_messaging import deadletters
+from closet_messaging import dead_letters
 from closet_messaging.bus import Bus, open_bus
 from closet_messaging.connection import connect, drain
-from closet_messaging.handling import Handler
-from closet_messaging.unit import OutboxRow, Tx
+from closet_messaging.inbox import Handler
+from closet_messaging.transaction import OutboxRow, Tx
 from nats.aio.client import Client
 from prometheus_client import REGISTRY
 
@@ -48,7 +48,7 @@ class Crash:
     def __init__(self, service: Service = Service.JOB_ORCHESTRATOR) -> None:
         self.service = service
 
-    def offer(self, rows: Sequence[OutboxRow]) -> None:
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         pass
 
 
@@ -77,8 +77,9 @@ class Replica:
         """Says nothing to anyone, as a killed process would not."""
         for task in self.tasks:
             task.cancel()
+        self.bus._processor.cancel()
         await asyncio.wait(self.tasks)
-        await self.bus.nc.close()
+        await self.bus._nc.close()
 
     async def effects(self) -> list[str]:
         return [str(row[0]) for row in await self.pool.fetch("SELECT event_id FROM effects ORDER BY seq")]
@@ -196,8 +197,8 @@ async def publish(nc: Client, event: Event[Any], message_id: str | None = None) 
     await nc.jetstream().publish(event.type, encode(event), headers={"Nats-Msg-Id": message_id or event.id})
 
 
-async def letters(nc: Client, service: Service | None = None) -> list[deadletters.StoredLetter]:
-    return [letter async for letter in deadletters.letters(nc.jetstream(), service)]
+async def letters(nc: Client, service: Service | None = None) -> list[dead_letters.StoredDeadLetter]:
+    return [letter async for letter in dead_letters.list_dead_letters(nc.jetstream(), service)]
 
 
 async def deliver_often(operator: Client, times: int) -> None:

@@ -9,14 +9,14 @@ import pytest
 from closet_chassis.postgres import Pool
 from closet_contracts.envelope import Event, new_event
 from closet_contracts.job import JobFailed
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.testing import eventually
-from closet_messaging import attempts, deadletters, retrying, streams, sweeper
-from closet_messaging.attempts import Attempts
-from closet_messaging.consumer import ALONE_FROM
-from closet_messaging.delivery import Delivery
-from closet_messaging.sweeper import clean
-from closet_messaging.unit import Tx
+from closet_messaging import dead_letters, retries, streams, sweeper
+from closet_messaging.consumer import SUSPECT_FROM_DELIVERY
+from closet_messaging.deliveries import Delivery
+from closet_messaging.retries import Attempts
+from closet_messaging.sweeper import delete_old_rows
+from closet_messaging.transaction import Tx
 from nats.aio.client import Client
 
 from .conftest import BACKOFF_S, TENANT, House, Outcomes, Replica, deliver_often, effect, failed, letters, publish
@@ -63,7 +63,7 @@ async def test_an_event_that_always_fails_is_given_up_after_as_many_failures_wha
     await publish(operator, new_event(failed(), tenant=TENANT))
     await deliver_often(operator, crashes)
     billing = await house.open(handlers={JobFailed: Fails(1000)})
-    letter = (await eventually(lambda: letters(operator)))[0].letter
+    letter = (await eventually(lambda: letters(operator)))[0].dead_letter
     assert letter.error == "RuntimeError: not yet"
     assert letter.deliveries == crashes + len(BACKOFF_S) + 1
     assert (outcomes("failed"), outcomes("dead")) == (len(BACKOFF_S), 1)
@@ -81,7 +81,7 @@ async def test_a_letter_that_is_sent_back_has_all_its_attempts_again(
     stored = (await eventually(lambda: letters(operator)))[0]
     assert fails.left == 0
     fails.left = 2 + 2
-    await deadletters.replay(operator.jetstream(), stored.number)
+    await dead_letters.replay(operator.jetstream(), stored.sequence)
     assert await eventually(billing.effects) == [event.id]
     assert (outcomes("failed"), outcomes("dead")) == (4, 1)
     assert await letters(operator) == []
@@ -123,8 +123,8 @@ async def live_once(house: House, operator: Client, kills: Kills) -> Replica:
 async def test_an_event_that_ends_its_process_each_time_is_given_up_and_costs_only_itself(
     house: House, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retrying, "INTERRUPTIONS", 3)
-    monkeypatch.setattr(retrying, "HARMLESS_FIRST_S", 0)
+    monkeypatch.setattr(retries, "MAX_INTERRUPTIONS", 3)
+    monkeypatch.setattr(retries, "SUSPECT_DELAY_S", 0)
     await impatient(operator, monkeypatch)
     events = [new_event(failed(), tenant=TENANT) for _ in range(9)]
     killer = events[4]
@@ -136,8 +136,8 @@ async def test_an_event_that_ends_its_process_each_time_is_given_up_and_costs_on
         await live_once(house, operator, kills)
         lives += 1
     # Begun three times alone, and before that with others, for as long as it had not come often.
-    assert 3 < lives <= ALONE_FROM + 3
-    (letter,) = [stored.letter for stored in await letters(operator)]
+    assert 3 < lives <= SUSPECT_FROM_DELIVERY + 3
+    (letter,) = [stored.dead_letter for stored in await letters(operator)]
     assert letter.event_id == killer.id
     assert letter.error == "Abandoned: its process ended 3 times while handling it"
     survivor = await house.open(handlers={JobFailed: effect})
@@ -152,7 +152,7 @@ async def test_an_event_that_ends_its_process_each_time_is_given_up_and_costs_on
 async def test_everything_else_comes_before_what_has_ended_a_process(house: House, operator: Client) -> None:
     killer, harmless = [new_event(failed(), tenant=TENANT) for _ in range(2)]
     await publish(operator, killer)
-    await deliver_often(operator, ALONE_FROM)
+    await deliver_often(operator, SUSPECT_FROM_DELIVERY)
     async with house.pool(Service.BILLING_METER) as pool:
         note = (
             "INSERT INTO inbox_attempts (event_id, stream, stream_seq, interruptions) VALUES ($1, 'CLOSET_JOB', 1, 1)"
@@ -169,16 +169,16 @@ async def test_everything_else_comes_before_what_has_ended_a_process(house: Hous
 async def test_an_event_that_ended_processes_and_then_fails_and_then_is_well_is_handled(
     house: House, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retrying, "HARMLESS_FIRST_S", 0)
+    monkeypatch.setattr(retries, "SUSPECT_DELAY_S", 0)
     await impatient(operator, monkeypatch)
     event = new_event(failed(), tenant=TENANT)
     await publish(operator, event)
     kills = Kills(event)
-    for _ in range(ALONE_FROM + 1):
+    for _ in range(SUSPECT_FROM_DELIVERY + 1):
         victim = await live_once(house, operator, kills)
     ((failures, interruptions),) = await noted(victim.pool)
     assert failures == 0
-    assert 2 <= interruptions < retrying.INTERRUPTIONS
+    assert 2 <= interruptions < retries.MAX_INTERRUPTIONS
     billing = await house.open(handlers={JobFailed: Fails(1)})
     assert await eventually(billing.effects) == [event.id]
     assert await letters(operator) == []
@@ -197,18 +197,18 @@ async def test_what_cannot_be_read_of_earlier_attempts_is_waited_for(
     house: House, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     errors = [OSError(), OSError()]
-    read = attempts.read
+    read = retries.read_attempts
 
     async def away_at_first(pool: Pool, deliveries: Sequence[Delivery]) -> Mapping[int, Attempts]:
         if errors:
             raise errors.pop()
         return await read(pool, deliveries)
 
-    monkeypatch.setattr(attempts, "read", away_at_first)
-    monkeypatch.setattr(retrying, "HOLD_S", 0.01)
+    monkeypatch.setattr(retries, "read_attempts", away_at_first)
+    monkeypatch.setattr(retries, "DATABASE_RETRY_S", 0.01)
     event = new_event(failed(), tenant=TENANT)
     await publish(operator, event)
-    await deliver_often(operator, ALONE_FROM)
+    await deliver_often(operator, SUSPECT_FROM_DELIVERY)
     billing = await house.open(handlers={JobFailed: effect})
     assert await eventually(billing.effects) == [event.id]
     assert errors == []
@@ -223,5 +223,5 @@ async def test_notes_are_thrown_away_when_nothing_can_be_delivered_any_more(hous
                 number,
                 datetime.now(UTC) - age,
             )
-        assert await clean(pool) == 1
+        assert await delete_old_rows(pool) == 1
         assert await pool.fetchval("SELECT stream_seq FROM inbox_attempts") == 0

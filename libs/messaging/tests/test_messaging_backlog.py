@@ -5,8 +5,8 @@ import pytest
 from closet_contracts.envelope import Event, new_event
 from closet_contracts.job import JobFailed
 from closet_devstack.testing import eventually
-from closet_messaging import backlog
-from closet_messaging.unit import Tx
+from closet_messaging import metrics
+from closet_messaging.transaction import Tx
 from nats.aio.client import Client
 from prometheus_client import REGISTRY
 
@@ -20,7 +20,7 @@ def pending() -> float | None:
 async def test_what_is_pending_grows_while_the_consumer_stands_still(
     house: House, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backlog, "EVERY_S", 0.02)
+    monkeypatch.setattr(metrics, "BACKLOG_EVERY_S", 0.02)
     go_on = asyncio.Event()
 
     async def hangs(_tx: Tx, _event: Event[Any]) -> None:

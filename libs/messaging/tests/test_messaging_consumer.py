@@ -9,12 +9,12 @@ from closet_contracts.codec import encode
 from closet_contracts.envelope import Event, new_event
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobExpired, JobFailed
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.render import RenderSucceeded
 from closet_devstack.testing import eventually
 from closet_messaging import outbox
 from closet_messaging.bus import WrongHandlers, open_bus
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 from nats.aio.client import Client
 from prometheus_client import REGISTRY
 
@@ -82,7 +82,7 @@ async def test_a_bad_event_in_a_batch_costs_only_itself(house: House, operator: 
     for event in events:
         await publish(operator, event)
     billing = await house.open(handlers={JobFailed: refuses_one})
-    letter = (await eventually(lambda: letters(operator)))[0].letter
+    letter = (await eventually(lambda: letters(operator)))[0].dead_letter
     assert sorted(await billing.effects()) == sorted(event.id for event in events if event.id != bad)
     assert (letter.event_id, letter.deliveries, letter.error) == (bad, 3, "RuntimeError: never")
     assert (outcomes("handled"), outcomes("failed"), outcomes("dead")) == (19, 2, 1)
@@ -100,7 +100,7 @@ async def test_bytes_that_are_no_event_become_a_dead_letter_at_once(house: House
 
     await eventually(three)
     assert await eventually(billing.effects) == [good.id]
-    found = [stored.letter for stored in await letters(operator)]
+    found = [stored.dead_letter for stored in await letters(operator)]
     assert [letter.deliveries for letter in found] == [1, 1, 1]
     assert sorted(letter.payload for letter in found) == sorted((b"\xff", b'{"specversion":"1.0"}', not_a_uuid))
     assert await unread(operator) == (0, 0)
@@ -141,7 +141,7 @@ async def test_a_forged_event_is_a_dead_letter_at_once(house: House, as_service:
         return len(await letters(operator)) == len(forged)
 
     await eventually(all_there)
-    found = [stored.letter for stored in await letters(operator)]
+    found = [stored.dead_letter for stored in await letters(operator)]
     assert {(letter.deliveries, letter.event_id) for letter in found} == {(1, None)}
     assert all(letter.error.startswith("MalformedEvent: ") for letter in found)
     assert await billing.effects() == []

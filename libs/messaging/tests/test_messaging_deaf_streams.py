@@ -10,16 +10,15 @@ import pytest
 from closet_chassis.postgres import Pool
 from closet_contracts.generation import GenerationCancelRequested
 from closet_contracts.ids import new_id
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.person import PersonConsentGiven
 from closet_devstack.testing import eventually
 from closet_messaging import outbox, sweeper
 from closet_messaging import publish as publishing
-from closet_messaging.overdue import Overdue
 from closet_messaging.publish import GROUP
 from closet_messaging.relay import Relay
-from closet_messaging.sweeper import Sweeper
-from closet_messaging.unit import transaction
+from closet_messaging.sweeper import OverdueMonitor, Sweeper
+from closet_messaging.transaction import transaction
 from nats.aio.client import Client
 from nats.js.api import DiscardPolicy
 from prometheus_client import REGISTRY
@@ -148,7 +147,7 @@ async def test_a_sweeper_publishes_to_the_others_and_in_order_to_the_deaf_one_wh
     monkeypatch.setattr(sweeper, "EVERY_S", 0.05)
     deaf, other = await commit(pool, Crash(GATEWAY), GROUP + 10)
     await pool.execute("UPDATE outbox SET created_at = created_at - interval '1 minute'")
-    sweeping = asyncio.create_task(Sweeper(pool, gateway, Overdue(GATEWAY, 60)).run())
+    sweeping = asyncio.create_task(Sweeper(pool, gateway, OverdueMonitor(GATEWAY, 60)).run())
     async with ailment(operator):
         await eventually(all_published(pool, but=deaf))
     await eventually(all_published(pool, but=[]))
@@ -215,7 +214,7 @@ async def test_an_operator_sees_which_stream_is_stalled_and_since_when(
         return REGISTRY.get_sample_value("closet_outbox_oldest_seconds", {"stream": stream}) or 0.0
 
     async with refusing(operator):
-        deaf, _ = await commit(replica.pool, replica.bus.relay, 1)
+        deaf, _ = await commit(replica.pool, replica.bus._relay, 1)
         await eventually(all_published(replica.pool, but=deaf))
         await replica.pool.execute("UPDATE outbox SET created_at = created_at - interval '30 seconds'")
         await eventually(lambda: 30 <= oldest(DEAF) < 60)
@@ -238,10 +237,10 @@ async def test_an_operator_sees_which_stream_is_stalled_and_since_when(
 
 
 async def test_what_is_published_anew_is_not_taken_for_late(pool: Pool) -> None:
-    overdue = Overdue(GATEWAY, 60)
+    overdue = OverdueMonitor(GATEWAY, 60)
     await commit(pool, Crash(GATEWAY), 1)
     await pool.execute("UPDATE outbox SET created_at = now() - interval '1 hour', published_at = now()")
-    assert await sweeper.replay(pool, datetime.fromtimestamp(0, UTC)) == 2
-    assert sorted(await overdue.look(pool)) == ["generation", "person"]
+    assert await sweeper.replay_outbox(pool, datetime.fromtimestamp(0, UTC)) == 2
+    assert sorted(await overdue.measure(pool)) == ["generation", "person"]
     assert not overdue.is_stalled
     assert await overdue.check() is None

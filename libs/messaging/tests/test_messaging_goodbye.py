@@ -6,16 +6,15 @@ from typing import Any
 
 import asyncpg
 import pytest
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.testing import eventually
-from closet_messaging import publisher as publishing
+from closet_messaging import publish as publishing
 from closet_messaging import relay as relaying
 from closet_messaging import sweeper as sweeping
-from closet_messaging.handling import database_is_at_fault
-from closet_messaging.overdue import Overdue
+from closet_messaging.inbox import is_database_at_fault
 from closet_messaging.relay import Relay
-from closet_messaging.sweeper import Sweeper
-from closet_messaging.unit import OutboxRow
+from closet_messaging.sweeper import OverdueMonitor, Sweeper
+from closet_messaging.transaction import OutboxRow
 
 
 class Goodbye:
@@ -46,8 +45,8 @@ def goodbye() -> Any:
 
 async def test_it_is_the_databases_fault() -> None:
     pool = goodbye()
-    assert await database_is_at_fault(pool, ValueError())
-    assert not await database_is_at_fault(pool, ValueError())
+    assert await is_database_at_fault(pool, ValueError())
+    assert not await is_database_at_fault(pool, ValueError())
 
 
 async def test_marks_are_written_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +58,7 @@ async def test_marks_are_written_when_it_is_back(monkeypatch: pytest.MonkeyPatch
     bus: Any = type("Bus", (), {"is_connected": True, "max_payload": 1 << 20})
     pool = goodbye()
     relay = Relay(pool, bus, Service.JOB_ORCHESTRATOR)
-    relay.offer([OutboxRow("1", "closet.job.failed.v1", b"")])
+    relay.enqueue([OutboxRow("1", "closet.job.failed.v1", b"")])
     running = asyncio.create_task(relay.run())
     assert await relay.flush(5)
     assert pool.done == 1
@@ -70,6 +69,6 @@ async def test_the_sweeper_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeping, "EVERY_S", 0.01)
     bus: Any = None
     pool = goodbye()
-    running = asyncio.create_task(Sweeper(pool, bus, Overdue(Service.JOB_ORCHESTRATOR, 60)).run())
+    running = asyncio.create_task(Sweeper(pool, bus, OverdueMonitor(Service.JOB_ORCHESTRATOR, 60)).run())
     await eventually(lambda: pool.done)
     running.cancel()

@@ -1,9 +1,9 @@
 """Dead letters of events that came to the bus in an atomic batch."""
 
 from closet_contracts.job import JobFailed
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.testing import eventually
-from closet_messaging import deadletters, outbox
+from closet_messaging import dead_letters, outbox
 from closet_messaging.publish import ATOMIC_FROM
 from nats.aio.client import Client
 
@@ -24,7 +24,7 @@ async def test_a_letter_of_a_batch_can_be_replayed(house: House, operator: Clien
     await eventually(all_dead, 60)
     moody.broken = False
     for stored in await letters(operator):
-        await deadletters.replay(operator.jetstream(), stored.number)
+        await dead_letters.replay(operator.jetstream(), stored.sequence)
 
     async def all_there() -> bool:
         return sorted(await billing.effects()) == sorted(ids)

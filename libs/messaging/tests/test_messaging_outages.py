@@ -4,13 +4,13 @@ from typing import Any
 
 from closet_contracts.envelope import Event, new_event
 from closet_contracts.job import JobFailed
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.servers.nats import NatsServer
 from closet_devstack.servers.postgres import PostgresServer
 from closet_devstack.testing import eventually
 from closet_messaging import outbox
 from closet_messaging.streams import provision
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 from nats.aio.client import Client
 
 from .conftest import TENANT, House, Outcomes, Replica, effect, failed, letters, publish
@@ -56,7 +56,7 @@ async def test_what_is_committed_while_the_bus_is_away_is_published_when_it_is_b
     billing = await house.open(handlers={JobFailed: effect})
     await asyncio.to_thread(nats_server.kill)
     ids = await emit(orchestrator, 20)
-    await eventually(lambda: not orchestrator.bus.nc.is_connected)
+    await eventually(lambda: not orchestrator.bus._nc.is_connected)
     report = await orchestrator.process.readiness.report()
     assert report.checks["bus"] == "not connected"
     await asyncio.to_thread(nats_server.start)
@@ -128,5 +128,5 @@ async def test_a_consumer_that_is_made_anew_is_found_again(house: House, operato
 
 async def test_a_connection_that_is_gone_for_good_ends_the_process(house: House) -> None:
     billing = await house.open()
-    await billing.bus.nc.close()
+    await billing.bus._nc.close()
     await eventually(lambda: billing.crashed)

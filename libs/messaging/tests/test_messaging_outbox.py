@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 from closet_chassis.postgres import Pool
 from closet_contracts.job import JobFailed
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.bus import provision
 from closet_devstack.servers.nats import NatsServer
 from closet_devstack.testing import eventually
 from closet_messaging import outbox, sweeper
-from closet_messaging.overdue import Overdue
 from closet_messaging.publish import publish
 from closet_messaging.relay import Relay
-from closet_messaging.sweeper import Sweeper, clean
-from closet_messaging.unit import OutboxRow, transaction
+from closet_messaging.sweeper import OverdueMonitor, Sweeper, delete_old_rows
+from closet_messaging.transaction import OutboxRow, transaction
 from nats.aio.client import Client
 
 from .conftest import TENANT, AsService, Crash, House, Outcomes, effect, failed, stored_ids
@@ -39,7 +38,7 @@ async def commit_then(pool: Pool, relay: Relay, step: Callable[[], object]) -> N
 
 
 async def sweep(pool: Pool, nc: Client) -> int:
-    return await Sweeper(pool, nc, Overdue(Service.JOB_ORCHESTRATOR, 60)).sweep("job")
+    return await Sweeper(pool, nc, OverdueMonitor(Service.JOB_ORCHESTRATOR, 60)).sweep("job")
 
 
 async def grow_old(pool: Pool) -> None:
@@ -147,7 +146,7 @@ async def test_a_row_that_the_bus_never_takes_does_not_hold_up_the_others(
 ) -> None:
     relay = Relay(pool, orchestrator, Service.JOB_ORCHESTRATOR)
     running = asyncio.create_task(relay.run())
-    relay.offer([OutboxRow("018f0000-0000-7000-8000-000000000000", JobFailed.TYPE, b"x" * (2 << 20))])
+    relay.enqueue([OutboxRow("018f0000-0000-7000-8000-000000000000", JobFailed.TYPE, b"x" * (2 << 20))])
     ids = await commit(pool, relay, 3)
     for _ in range(3):
         ids += await commit(pool, relay, 3)
@@ -172,11 +171,11 @@ async def test_a_replay_reaches_the_stream_again_and_counts_no_second_time(house
     billing = await house.open(handlers={JobFailed: effect})
     orchestrator = await house.open(Service.JOB_ORCHESTRATOR)
     began = datetime.now(UTC)
-    ids = await commit(orchestrator.pool, orchestrator.bus.relay, 2)
+    ids = await commit(orchestrator.pool, orchestrator.bus._relay, 2)
     await eventually(lambda: outcomes("handled") == 2)
-    assert await orchestrator.bus.relay.flush(10)
-    assert await sweeper.replay(orchestrator.pool, began + timedelta(days=1)) == 0
-    assert await sweeper.replay(orchestrator.pool, began - timedelta(minutes=1)) == 2
+    assert await orchestrator.bus._relay.flush(10)
+    assert await sweeper.replay_outbox(orchestrator.pool, began + timedelta(days=1)) == 0
+    assert await sweeper.replay_outbox(orchestrator.pool, began - timedelta(minutes=1)) == 2
     await grow_old(orchestrator.pool)
     await eventually(lambda: outcomes("duplicate") == 2)
     assert sorted(await billing.effects()) == sorted(ids)
@@ -187,15 +186,15 @@ async def test_a_replay_takes_each_row_once_however_many_there_are(pool: Pool, m
     await pool.execute("UPDATE outbox SET published_at = now()")
     await commit(pool, Crash(), 1)
     monkeypatch.setattr(sweeper, "REPLAY_ROWS", 2)
-    assert await sweeper.replay(pool, datetime.now(UTC) - timedelta(minutes=5)) == 5
+    assert await sweeper.replay_outbox(pool, datetime.now(UTC) - timedelta(minutes=5)) == 5
     assert await pool.fetchval("SELECT array_agg(replays ORDER BY id) FROM outbox") == [1, 1, 1, 1, 1, 0]
     assert await pool.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL") == 6
 
 
 async def test_a_bus_that_lost_its_disk_is_fed_again(house: House, nats_server: NatsServer) -> None:
     orchestrator = await house.open(Service.JOB_ORCHESTRATOR)
-    ids = await commit(orchestrator.pool, orchestrator.bus.relay, 20)
-    assert await orchestrator.bus.relay.flush(10)
+    ids = await commit(orchestrator.pool, orchestrator.bus._relay, 20)
+    assert await orchestrator.bus._relay.flush(10)
     await orchestrator.stop()
     nats_server.kill()
     rmtree(nats_server.folder / "store")
@@ -203,7 +202,7 @@ async def test_a_bus_that_lost_its_disk_is_fed_again(house: House, nats_server: 
     await provision(nats_server.url())
     again = await house.open(Service.JOB_ORCHESTRATOR)
     billing = await house.open(handlers={JobFailed: effect})
-    await sweeper.replay(again.pool, datetime.now(UTC) - timedelta(minutes=5))
+    await sweeper.replay_outbox(again.pool, datetime.now(UTC) - timedelta(minutes=5))
     await grow_old(again.pool)
 
     async def all_there() -> bool:
@@ -224,7 +223,7 @@ async def test_rows_are_thrown_away_when_nothing_can_ask_for_them_any_more(pool:
                 published,
             )
         await pool.execute("INSERT INTO inbox VALUES ($1, $2)", event_id, now - age)
-    assert await clean(pool) == 4
+    assert await delete_old_rows(pool) == 4
     assert await pool.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL") == 5
     assert await pool.fetchval("SELECT min(published_at) FROM outbox") == now - timedelta(hours=23)
     assert await pool.fetchval("SELECT min(handled_at) FROM inbox") == now - timedelta(days=8)

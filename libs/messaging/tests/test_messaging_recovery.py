@@ -11,14 +11,14 @@ from closet_contracts.catalog import model_of, subscriptions_of
 from closet_contracts.credit import CreditReleased
 from closet_contracts.envelope import Event, EventData
 from closet_contracts.job import JobFailed
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.testing import eventually
 from closet_messaging import outbox, sweeper
-from closet_messaging.handling import Handler
-from closet_messaging.lineage import DatabaseBehindBus, verify_lineage
-from closet_messaging.operator import visit
-from closet_messaging.recovery import CannotRecover, Plan, Report, recover
-from closet_messaging.unit import Tx
+from closet_messaging.connection import operator_connection
+from closet_messaging.inbox import Handler
+from closet_messaging.outbox import DatabaseBehindBus, verify_database_is_current
+from closet_messaging.transaction import Tx
+from closet_recovery.recovery import CannotRecover, Plan, Report, recover
 
 from .conftest import TENANT, House, Replica, effect, failed, ignore, released
 
@@ -66,7 +66,7 @@ def plan(handler: Handler, facts: dict[type[EventData], Handler] | None = None) 
 async def catch_up(
     house: House, pool: Pool, how: Plan, since: datetime | None = None, *, leave_failed: bool = False
 ) -> Report:
-    async with visit(house.nats_url("operator")) as nc:
+    async with operator_connection(house.nats_url("operator")) as nc:
         return await recover(nc.jetstream(), pool, how, since or datetime.now(UTC), leave_failed=leave_failed)
 
 
@@ -117,9 +117,9 @@ async def test_a_recovery_that_did_not_finish_goes_on_where_it_was(house: House)
     async with restored(house) as pool:
         report = await catch_up(house, pool, plan(stumble))
         assert list(report.failed.values()) == ["closet.job.failed.v1: RuntimeError: not this one"]
-        async with visit(house.nats_url("operator")) as nc:
+        async with operator_connection(house.nats_url("operator")) as nc:
             with pytest.raises(DatabaseBehindBus, match="is not finished"):
-                await verify_lineage(nc.jetstream(), pool, BILLING)
+                await verify_database_is_current(nc.jetstream(), pool, BILLING)
         report = await catch_up(house, pool, plan(release))
         assert (report.handled, report.failed) == (1, {})
         assert await pool.fetchval("SELECT count(*) FROM effects") == JOBS
@@ -155,7 +155,7 @@ async def test_what_led_to_an_effect_is_handled_in_the_order_of_effects(house: H
     for event in reversed(events):
         async with billing.bus.transaction() as tx:
             outbox.add(tx, released(event.data.job_id), tenant=TENANT, cause=event)
-        assert await billing.bus.relay.flush(5)
+        assert await billing.bus._relay.flush(5)
     await billing.stop()
     house.replicas.remove(billing)
     del house.databases[BILLING]

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from closet_contracts.envelope import Event, new_event
 from closet_contracts.job import JobFailed
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.testing import eventually
-from closet_messaging import consumer, retrying
-from closet_messaging.unit import Tx
-from closet_messaging.verdicts import Verdicts
+from closet_messaging import consumer, retries
+from closet_messaging.deliveries import Acknowledger
+from closet_messaging.transaction import Tx
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -51,15 +51,15 @@ async def test_a_replica_that_dies_between_commit_and_acknowledgement_doubles_no
     house: House, operator: Client, outcomes: Outcomes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost: list[Msg] = []
-    done = Verdicts.done
+    done = Acknowledger.ack
 
-    async def loses_the_first(self: Verdicts, messages: Iterable[Msg]) -> None:
+    async def loses_the_first(self: Acknowledger, messages: Iterable[Msg]) -> None:
         if lost:
             await done(self, messages)
         else:
             lost.extend(messages)
 
-    monkeypatch.setattr(Verdicts, "done", loses_the_first)
+    monkeypatch.setattr(Acknowledger, "ack", loses_the_first)
     billing = await house.open(handlers={JobFailed: effect})
     await impatient(operator)
     event = new_event(failed(), tenant=TENANT)
@@ -72,7 +72,7 @@ async def test_a_replica_that_dies_between_commit_and_acknowledgement_doubles_no
 async def test_a_slow_batch_is_not_delivered_again(
     house: House, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "TOUCH_S", ACK_WAIT_S / 4)
+    monkeypatch.setattr(consumer, "EXTEND_EVERY_S", ACK_WAIT_S / 4)
 
     async def slow(tx: Tx, event: Event[Any]) -> None:
         await tx.conn.execute("SELECT pg_sleep($1)", 3 * ACK_WAIT_S)
@@ -95,9 +95,9 @@ async def test_a_slow_batch_is_not_delivered_again(
 async def test_an_event_that_kills_its_processes_is_given_up_in_the_end(house: House, operator: Client) -> None:
     event = new_event(failed(), tenant=TENANT)
     await publish(operator, event)
-    await deliver_often(operator, retrying.ABANDON_AFTER)
+    await deliver_often(operator, retries.MAX_UNEXPLAINED_DELIVERIES)
     billing = await house.open(handlers={JobFailed: effect})
-    letter = (await eventually(lambda: letters(operator)))[0].letter
+    letter = (await eventually(lambda: letters(operator)))[0].dead_letter
     assert letter.error == "Abandoned: delivered 51 times"
     assert await billing.effects() == []
 
@@ -105,7 +105,7 @@ async def test_an_event_that_kills_its_processes_is_given_up_in_the_end(house: H
 async def test_an_event_that_came_often_but_is_fine_is_handled(house: House, operator: Client) -> None:
     event = new_event(failed(), tenant=TENANT)
     await publish(operator, event)
-    await deliver_often(operator, consumer.ALONE_FROM)
+    await deliver_often(operator, consumer.SUSPECT_FROM_DELIVERY)
     billing = await house.open(handlers={JobFailed: effect})
     assert await eventually(billing.effects) == [event.id]
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.rpc import LedgerLine, LedgerPage, ReadLedger, SignedGets, SignGet
 from closet_devstack.testing import eventually
 from closet_messaging import rpc
@@ -141,6 +141,6 @@ async def test_a_bell_is_heard_by_every_replica(house: House) -> None:
         def note(payload: bytes, number: int = number) -> None:
             heard.append((number, payload))
 
-        await replica.bus.listen("jobs", note)
-    await replicas[0].bus.ring("jobs", b"job_1")
+        await replica.bus.subscribe("jobs", note)
+    await replicas[0].bus.notify("jobs", b"job_1")
     await eventually(lambda: sorted(heard) == [(0, b"job_1"), (1, b"job_1")])

@@ -1,10 +1,10 @@
 import pytest
 from closet_contracts.catalog import STREAMS
-from closet_contracts.nouns import OWNERS, Service
+from closet_contracts.ownership import OWNERS, Service
 from closet_devstack.testing import eventually
 from closet_messaging import streams
-from closet_messaging.permissions import server_users
 from closet_messaging.streams import Drift, provision, verify
+from closet_operator.permissions import server_users
 from nats.aio.client import Client
 from nats.errors import TimeoutError as NoAnswer
 from nats.js.api import RetentionPolicy
@@ -25,7 +25,7 @@ async def test_provisioning_repairs_what_can_be_repaired(operator: Client) -> No
     await js.delete_consumer("CLOSET_JOB", Service.BILLING_METER)
     config = (await js.stream_info("CLOSET_JOB")).config
     await js.update_stream(config.evolve(max_age=3600))
-    assert await provision(js) == ["changed CLOSET_JOB", "made or changed CLOSET_JOB/billing-meter"]
+    assert await provision(js) == ["changed CLOSET_JOB", "created or changed CLOSET_JOB/billing-meter"]
     await verify(js, Service.BILLING_METER)
 
 

@@ -6,11 +6,11 @@ from closet_chassis.telemetry import span_from, tracer
 from closet_contracts.credit import CreditReleased
 from closet_contracts.envelope import Event
 from closet_contracts.job import JobFailed
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.rpc import SignedGets, SignGet
 from closet_devstack.testing import eventually
 from closet_messaging import outbox
-from closet_messaging.unit import Tx, transaction
+from closet_messaging.transaction import Tx, transaction
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor

@@ -4,10 +4,10 @@ import asyncpg
 import pytest
 from closet_chassis.postgres import Pool
 from closet_contracts.ids import new_id
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_messaging import outbox
 from closet_messaging.outbox import EventTooLarge, ForeignEvent
-from closet_messaging.unit import OutboxRow, Tx, transaction
+from closet_messaging.transaction import OutboxRow, Tx, transaction
 
 from .conftest import TENANT, failed, released
 
@@ -20,7 +20,7 @@ class Recorder:
 
     service = Service.JOB_ORCHESTRATOR
 
-    def offer(self, rows: Sequence[OutboxRow]) -> None:
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         self.rows += rows
 
 
@@ -116,6 +116,6 @@ async def test_an_event_that_is_anothers_to_say_is_refused_where_it_is_made(tabl
         async with transaction(table, Recorder()) as tx:
             outbox.add(tx, released(new_id("job")), tenant=TENANT)
 
-    with pytest.raises(ForeignEvent, match="billing-meter's to say, not job-orchestrator's"):
+    with pytest.raises(ForeignEvent, match="belongs to billing-meter, not to job-orchestrator"):
         await emit()
     assert await table.fetchval("SELECT count(*) FROM outbox") == 0

@@ -16,20 +16,20 @@ from closet_contracts.credit import Price
 from closet_contracts.envelope import Event, new_event
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.work import TryOn
-from closet_messaging.desk import Desk
-from closet_messaging.unit import OutboxRow
+from closet_messaging.inbox import BatchProcessor
+from closet_messaging.transaction import OutboxRow
 
 HOLDS = 200
 COVERED = 50
 PRICE = 5
 
 
-class _Nobody:
+class _NoSink:
     service = Service.BILLING_METER
 
-    def offer(self, rows: Sequence[OutboxRow]) -> None:
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         """What was emitted stays in the outbox."""
 
 
@@ -39,19 +39,15 @@ async def hold_at_once(pool: Pool, tenant: str = "crowd", holds: int = HOLDS) ->
         receipt = Receipt("grant", f"receipt:{tenant}", tenant, wallet_of(tenant), COVERED * PRICE, "a crowd")
         await movements.receive(conn, receipt)
     handlers = subscriptions(Settings(database_url="", nats_url=""), PriceBooks())
-    desk = Desk(pool, _Nobody(), handlers)
-    running = asyncio.create_task(desk.run())
-    try:
-        times = await asyncio.gather(*(_timed(desk, _accepted(tenant)) for _ in range(holds)))
-    finally:
-        running.cancel()
+    processor = BatchProcessor(pool, _NoSink(), handlers)
+    times = await asyncio.gather(*(_timed(processor, _accepted(tenant)) for _ in range(holds)))
     held = await pool.fetchval("SELECT count(*) FROM holds WHERE state = 'held' AND tenant_id = $1", tenant)
     return int(held), list(times)
 
 
-async def _timed(desk: Desk, event: Event[Any]) -> float:
+async def _timed(processor: BatchProcessor, event: Event[Any]) -> float:
     start = time.perf_counter()
-    await desk.together([event])
+    await processor.process_batch([event])
     return (time.perf_counter() - start) * 1000
 
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from closet_chassis.lifecycle import run
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_storage.objects import ObjectStore
 from perfect_adapter.ambiguous import resolver
 from perfect_adapter.app import build

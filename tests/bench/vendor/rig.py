@@ -15,7 +15,7 @@ from closet_contracts.envelope import new_event
 from closet_contracts.generation import Priority
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobDispatched
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.render import RenderFailed, RenderSucceeded
 from closet_contracts.work import Size, TextToImage
 from closet_devstack.stack import Stack, StackOptions

@@ -38,6 +38,14 @@ class Batcher(Generic[T, R]):
             self._running = asyncio.create_task(self._run(), name="batcher", context=Context())
         return await answer
 
+    def cancel(self) -> None:
+        """Cancel the group in progress and whoever waits: for a process that ends."""
+        if self._running is not None:
+            self._running.cancel()
+        for _, answer in self._waiting:
+            answer.cancel()
+        self._waiting.clear()
+
     async def _run(self) -> None:
         try:
             while self._waiting:
@@ -50,15 +58,22 @@ class Batcher(Generic[T, R]):
     async def _do(self, group: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         try:
             results = await self._handle([item for item, _ in group])
-        except Exception as error:  # noqa: BLE001 whatever it is, it is the callers'
-            if len(group) > 1 and not is_unavailable(error):
-                for one in group:
-                    await self._do([one])
-                return
+        except asyncio.CancelledError:
             for _, answer in group:
-                if not answer.done():
-                    answer.set_exception(error)
+                answer.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 whatever it is, it is the callers'
+            await self._on_error(group, error)
         else:
             for (_, answer), result in zip(group, results, strict=True):
                 if not answer.done():
                     answer.set_result(result)
+
+    async def _on_error(self, group: Sequence[tuple[T, asyncio.Future[R]]], error: Exception) -> None:
+        if len(group) > 1 and not is_unavailable(error):
+            for one in group:
+                await self._do([one])
+            return
+        for _, answer in group:
+            if not answer.done():
+                answer.set_exception(error)

@@ -3,7 +3,7 @@
 import secrets
 
 from closet_contracts.catalog import OPERATOR
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_messaging.connection import connect, drain
 from closet_messaging.streams import provision as provision_streams
 

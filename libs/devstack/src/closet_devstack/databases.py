@@ -3,7 +3,7 @@
 import secrets
 
 import asyncpg
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 
 from closet_devstack.parts import Postgres
 

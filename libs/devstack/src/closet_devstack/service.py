@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 
 from closet_devstack.ports import free_port, is_free
 from closet_devstack.process import Child, DidNotStart, run

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 
 from closet_devstack import bus, environment
 from closet_devstack.databases import ServiceDatabases

@@ -1,4 +1,4 @@
-"""A service's place on the bus, wired: what every service's `app.build` opens."""
+"""A service's connection to the bus, wired: what every service's `app.build` opens."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -11,23 +11,23 @@ from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import Pool
 from closet_contracts.catalog import subscriptions_of
 from closet_contracts.model import Model
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.rpc import Request
 from nats.aio.client import Client
-from nats.aio.subscription import Subscription as BellRope
-from nats.js import JetStreamContext
+from nats.aio.subscription import Subscription as NotificationSubscription
 
-from closet_messaging import backlog, bells, rpc
+from closet_messaging import notifications, rpc
 from closet_messaging.connection import connect, drain
-from closet_messaging.consumer import BACKOFF_S, Consumer, Handlers
-from closet_messaging.desk import Desk
-from closet_messaging.lineage import verify_lineage
-from closet_messaging.overdue import Overdue
+from closet_messaging.consumer import Consumer
+from closet_messaging.inbox import BatchProcessor, Handlers
+from closet_messaging.metrics import watch_backlog
+from closet_messaging.outbox import verify_database_is_current
 from closet_messaging.relay import Relay
+from closet_messaging.retries import BACKOFF_S
 from closet_messaging.rpc import RpcHandler
 from closet_messaging.streams import subscriptions, verify
-from closet_messaging.sweeper import Sweeper
-from closet_messaging.unit import Tx, transaction
+from closet_messaging.sweeper import OverdueMonitor, Sweeper
+from closet_messaging.transaction import Tx, transaction
 
 log = structlog.get_logger(__name__)
 R = TypeVar("R", bound=Model)
@@ -42,30 +42,30 @@ class WrongHandlers(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """What a service does on the bus."""
+    """What a service does on the bus. Events go out through `transaction` and the outbox only."""
 
     service: Service
-    nc: Client
-    js: JetStreamContext
     pool: Pool
-    relay: Relay
-    overdue: Overdue
+    overdue: OverdueMonitor
+    _nc: Client
+    _relay: Relay
+    _processor: BatchProcessor
 
     def transaction(self) -> AbstractAsyncContextManager[Tx]:
-        """A unit of work of its own, for whoever is not handling an event."""
-        return transaction(self.pool, self.relay)
+        """Open a unit of work outside the handling of an event."""
+        return transaction(self.pool, self._relay)
 
     async def ask(self, request: Request[R], *, timeout_s: float | None = None) -> R:
         """Ask another service; see `rpc.ask`."""
-        return await rpc.ask(self.nc, request, timeout_s=timeout_s)
+        return await rpc.ask(self._nc, request, timeout_s=timeout_s)
 
-    async def ring(self, name: str, payload: bytes = b"") -> None:
-        """Ring a bell on every replica of this service; see `bells`."""
-        await bells.ring(self.nc, self.service, name, payload)
+    async def notify(self, name: str, payload: bytes = b"") -> None:
+        """Notify every replica of this service; see `notifications`."""
+        await notifications.notify(self._nc, self.service, name, payload)
 
-    async def listen(self, name: str, callback: Callable[[bytes], None]) -> BellRope:
-        """Hear a bell of this service; see `bells`."""
-        return await bells.listen(self.nc, self.service, name, callback)
+    async def subscribe(self, name: str, on_notification: Callable[[bytes], None]) -> NotificationSubscription:
+        """Call `on_notification` with each notification of that name; see `notifications`."""
+        return await notifications.subscribe(self._nc, self.service, name, on_notification)
 
 
 @asynccontextmanager
@@ -80,15 +80,15 @@ async def open_bus(  # noqa: PLR0913 the last two have defaults
 ) -> AsyncIterator[Bus]:
     """Connect, check streams and consumers; then relay, consume and answer until the block ends.
 
-    At its end: take no more, finish what is in hand, publish what that emitted, drain, in this order.
+    At its end: pull no more, finish what has begun, publish what that emitted, drain, in this order.
 
     Args:
-        process: the process, whose stack this is entered on.
-        service: who.
+        process: the process, on whose stack this is entered.
+        service: the service.
         pool: its database, migrated.
-        handlers: what to do with each event that the catalogue says it reads.
-        requests: how to answer each request.
-        backoff_s: how long an event that failed waits before each further attempt.
+        handlers: a handler for each event type that the catalogue says it consumes.
+        requests: a handler for each request that it answers.
+        backoff_s: seconds that an event that failed waits before each further attempt.
 
     Raises:
         WrongHandlers: an event that the catalogue says the service reads has no handler, or the other way round.
@@ -99,21 +99,21 @@ async def open_bus(  # noqa: PLR0913 the last two have defaults
     consumers: list[Consumer] = []
     async with _connection(process, service, consumers) as nc:
         await verify(nc.jetstream(), service)
-        await verify_lineage(nc.jetstream(), pool, service)
+        await verify_database_is_current(nc.jetstream(), pool, service)
         relay = Relay(pool, nc, service)
         process.background.start("relay", relay.run())
-        overdue = Overdue(service, process.settings.outbox_max_age_s)
+        overdue = OverdueMonitor(service, process.settings.outbox_max_age_s)
         process.background.start("sweeper", Sweeper(pool, nc, overdue).run())
-        desk = Desk(pool, relay, handlers)
-        process.background.start("desk", desk.run())
-        consumers += [Consumer(nc, desk, one, backoff_s) for one in subscriptions(service)]
+        processor = BatchProcessor(pool, relay, handlers)
+        process.stack.callback(processor.cancel)
+        consumers += [Consumer(nc, processor, one, backoff_s) for one in subscriptions(service)]
         tasks = [process.background.start("consumer", consumer.run()) for consumer in consumers]
-        process.background.start("backlog", backlog.watch(nc.jetstream(), list(subscriptions(service))))
+        process.background.start("backlog", watch_backlog(nc.jetstream(), list(subscriptions(service))))
         _add_checks(process, nc, consumers, overdue)
         try:
             async with rpc.serve(nc, service, requests or {}):
                 try:
-                    yield Bus(service, nc, nc.jetstream(), pool, relay, overdue)
+                    yield Bus(service, pool, overdue, nc, relay, processor)
                 finally:
                     await _finish(consumers, tasks)
         finally:
@@ -124,16 +124,16 @@ async def open_bus(  # noqa: PLR0913 the last two have defaults
 async def _connection(process: Process[Any], service: Service, consumers: Sequence[Consumer]) -> AsyncIterator[Client]:
     leaving = asyncio.Event()
 
-    def reconnected() -> None:
+    def on_reconnected() -> None:
         for consumer in consumers:
             consumer.renew()
 
-    def closed() -> None:
+    def on_closed() -> None:
         if not leaving.is_set():
             log.critical("bus_closed")
             process.background.crash()
 
-    nc = await connect(process.settings.nats_url, service, reconnected=reconnected, closed=closed)
+    nc = await connect(process.settings.nats_url, service, on_reconnected=on_reconnected, on_closed=on_closed)
     try:
         yield nc
     finally:
@@ -147,7 +147,7 @@ def _check_handlers(service: Service, handlers: Handlers) -> None:
         raise WrongHandlers(f"{service}: the catalogue and the handlers differ in {', '.join(sorted(wrong))}")
 
 
-def _add_checks(process: Process[Any], nc: Client, consumers: Sequence[Consumer], overdue: Overdue) -> None:
+def _add_checks(process: Process[Any], nc: Client, consumers: Sequence[Consumer], overdue: OverdueMonitor) -> None:
     async def connected() -> str | None:
         return None if nc.is_connected else "not connected"
 

@@ -2,21 +2,26 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import structlog
+from closet_contracts.catalog import OPERATOR
 from nats.aio.client import Client
 from nats.errors import Error
 
 log = structlog.get_logger(__name__)
 
 DRAIN_S = 5.0
-# What is said while the bus is away waits here. Beyond it publishing raises, and the outbox keeps what is owed.
+OPERATOR_CONNECT_S = 5.0
+# Buffered while the bus is away. Beyond it publishing raises, and the outbox keeps the events.
 PENDING_BYTES = 8 << 20
+
+BusConnection = Client  # for the annotations of modules that do not import NATS
 
 
 def inbox_prefix(service: str) -> str:
-    """Where answers to `service` go; no other user of the bus may listen there."""
+    """Return the prefix of subjects for replies to `service`; no other user of the bus may subscribe there."""
     return f"_INBOX_{service}"
 
 
@@ -28,16 +33,16 @@ async def connect(
     url: str,
     service: str,
     *,
-    reconnected: Callable[[], None] = _nothing,
-    closed: Callable[[], None] = _nothing,
+    on_reconnected: Callable[[], None] = _nothing,
+    on_closed: Callable[[], None] = _nothing,
 ) -> Client:
     """Connect as `service`, trying until it succeeds; afterwards reconnect for ever.
 
     Args:
-        url: where, with user and password.
-        service: who; names the connection and the inbox.
-        reconnected: called when the connection is back.
-        closed: called when the connection is gone for good (refused credentials, or our own `close`).
+        url: with user and password.
+        service: names the connection and the inbox.
+        on_reconnected: called when the connection is back.
+        on_closed: called when the connection is gone for good (refused credentials, or our own `close`).
     """
 
     async def on_error(error: Exception) -> None:
@@ -49,10 +54,10 @@ async def connect(
 
     async def on_reconnect() -> None:
         log.info("bus_reconnected")
-        reconnected()
+        on_reconnected()
 
     async def on_close() -> None:
-        closed()
+        on_closed()
 
     nc = Client()
     await nc.connect(
@@ -72,8 +77,8 @@ async def connect(
     return nc
 
 
-async def settled(nc: Client) -> None:
-    """Wait until the server has taken all that was said so far, such as subscriptions.
+async def wait_until_processed(nc: Client) -> None:
+    """Wait until the server has processed all that was sent so far, such as subscriptions.
 
     nats-py's `flush` writes its ping straight to the socket, past commands that still wait for the next turn of the
     event loop. By the time the first ping is answered they are out, so the second answer comes after them.
@@ -83,7 +88,7 @@ async def settled(nc: Client) -> None:
 
 
 async def drain(nc: Client) -> None:
-    """Let what is in flight finish, but not for ever; then close."""
+    """Let what is in flight finish, for `DRAIN_S` seconds at most; then close."""
     try:
         async with asyncio.timeout(DRAIN_S):
             await nc.drain()
@@ -92,3 +97,27 @@ async def drain(nc: Client) -> None:
     finally:
         # `drain` raises while reconnecting, and leaves the connection open when it is interrupted.
         await nc.close()
+
+
+class BusUnavailable(Exception):
+    """The bus did not let the operator in, or the connection failed."""
+
+
+@asynccontextmanager
+async def operator_connection(url: str) -> AsyncIterator[BusConnection]:
+    """Connect as operator for as long as the block runs; impatient where a service waits.
+
+    Raises:
+        BusUnavailable: no connection within a few seconds, or the bus failed inside the block.
+    """
+    try:
+        async with asyncio.timeout(OPERATOR_CONNECT_S):
+            nc = await connect(url, OPERATOR)
+    except (Error, OSError) as error:
+        raise BusUnavailable("the bus does not answer, or not to this user") from error
+    try:
+        yield nc
+    except Error as error:
+        raise BusUnavailable(f"the bus failed ({type(error).__name__})") from error
+    finally:
+        await drain(nc)

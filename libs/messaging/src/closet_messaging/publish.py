@@ -1,7 +1,8 @@
-"""Publishing rows of the outbox to JetStream, each stored once however often it is tried."""
+"""Publish rows of the outbox to JetStream, each stored once however often it is tried."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Any, Final
 from uuid import uuid4
@@ -12,8 +13,8 @@ from closet_contracts.codec import CONTENT_TYPE
 from nats.aio.client import Client
 from nats.errors import Error
 
-from closet_messaging.metrics import PUBLISHED
-from closet_messaging.unit import OutboxRow
+from closet_messaging.metrics import PUBLISH_SECONDS, PUBLISHED
+from closet_messaging.transaction import OutboxRow
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ class _Outcome(Enum):
 
 
 def fits(nc: Client, row: OutboxRow) -> bool:
-    """Can the bus take this row at all? A stream must not wait for one that it never takes."""
+    """Return whether the bus can take this row at all: a stream must not wait for a row that it never takes."""
     if len(row.payload) + _HEADERS_BYTES <= nc.max_payload:
         return True
     log.error("event_too_large", event_id=row.id, type=row.subject, bytes=len(row.payload), most=nc.max_payload)
@@ -41,9 +42,9 @@ def fits(nc: Client, row: OutboxRow) -> bool:
 
 
 async def publish(nc: Client, rows: Sequence[OutboxRow]) -> Sequence[OutboxRow]:
-    """Publish `rows` of one stream in their order; returns those that the bus now holds.
+    """Publish `rows` of one stream in their order; return those that the bus now holds.
 
-    Never raises for what the bus does: rows that are missing from the answer are to be offered again. A row whose
+    Never raises for what the bus does: rows that are missing from the answer are to be published again. A row whose
     acknowledgement was lost is recognised by its message id and not stored twice.
     """
     if len(rows) < ATOMIC_FROM:
@@ -114,3 +115,84 @@ def _headers(row: OutboxRow) -> dict[str, str]:
     if row.traceparent:
         headers["traceparent"] = row.traceparent
     return headers
+
+
+RETRY_S = (0.05, 0.1, 0.2, 0.5)
+
+
+class StreamPublisher:
+    """Publishes the rows of one stream, oldest first.
+
+    While the stream refuses, or does not answer, only its oldest row is tried: nothing overtakes it, and a stream that
+    is in trouble gets no more work than it takes to see whether it still is.
+
+    Args:
+        nc: the connection.
+        stream: its name, for logs.
+        capacity: how many rows it keeps in memory; more are left to the sweeper.
+        on_settled: called after each attempt with the rows that the bus now holds.
+    """
+
+    def __init__(
+        self, nc: Client, stream: str, capacity: int, on_settled: Callable[[Sequence[OutboxRow]], None]
+    ) -> None:
+        self._nc = nc
+        self._stream = stream
+        self._capacity = capacity
+        self._on_settled = on_settled
+        self._queue: deque[OutboxRow] = deque()
+        self._in_flight = 0
+        self._failures = 0
+        self._full = False
+        self._enqueued = asyncio.Event()
+
+    @property
+    def queued(self) -> int:
+        """The number of rows that wait or are on their way."""
+        return len(self._queue) + self._in_flight
+
+    def enqueue(self, row: OutboxRow) -> None:
+        """Publish this after all that was enqueued before."""
+        full = len(self._queue) >= self._capacity
+        if full and not self._full:
+            log.warning("relay_full", stream=self._stream, queued=len(self._queue))
+        self._full = full
+        if not full:
+            self._queue.append(row)
+            self._enqueued.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            await self._enqueued.wait()
+            self._failures = 0 if await self._publish_group() else self._failures + 1
+            if not self._queue:
+                self._enqueued.clear()
+            elif self._failures:
+                await asyncio.sleep(RETRY_S[min(self._failures, len(RETRY_S)) - 1])
+
+    async def _publish_group(self) -> bool:
+        """Return whether the bus took all that was tried."""
+        group = self._take(1 if self._failures else GROUP)
+        stored: Sequence[OutboxRow] = ()
+        try:
+            if group and self._nc.is_connected:
+                with PUBLISH_SECONDS.time():
+                    stored = await publish(self._nc, group)
+        finally:
+            self._settle(group, stored)
+        return len(stored) == len(group)
+
+    def _take(self, limit: int) -> list[OutboxRow]:
+        """Take the oldest rows, without those that the bus never takes, which stay in the table."""
+        rows = [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
+        group = [row for row in rows if fits(self._nc, row)]
+        self._in_flight = len(group)
+        return group
+
+    def _settle(self, group: Sequence[OutboxRow], stored: Sequence[OutboxRow]) -> None:
+        """Put what the bus does not hold first in the queue again."""
+        done = {row.id for row in stored}
+        self._queue.extendleft(row for row in reversed(group) if row.id not in done)
+        self._in_flight = 0
+        self._on_settled(stored)

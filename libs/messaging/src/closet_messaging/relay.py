@@ -1,4 +1,4 @@
-"""The relay: publishes what has just been committed, at once, each stream by itself."""
+"""The relay: publish what has just been committed, at once, each stream by itself."""
 
 import asyncio
 from collections import deque
@@ -7,13 +7,13 @@ from typing import Final
 
 import structlog
 from closet_chassis.postgres import DATABASE_ERRORS, Pool
-from closet_contracts.nouns import Service, noun_of
+from closet_contracts.ownership import Service, noun_of
 from nats.aio.client import Client
 
 from closet_messaging.metrics import QUEUED
-from closet_messaging.publisher import StreamPublisher
+from closet_messaging.publish import StreamPublisher
 from closet_messaging.streams import published_by
-from closet_messaging.unit import Connection, OutboxRow
+from closet_messaging.transaction import Connection, OutboxRow
 
 log = structlog.get_logger(__name__)
 
@@ -59,15 +59,15 @@ class Relay:
 
     @property
     def queued(self) -> int:
-        """Rows that are to be published, or on their way to the bus."""
+        """The number of rows that wait for publishing or are on their way to the bus."""
         return sum(publisher.queued for publisher in self._publishers.values())
 
-    def offer(self, rows: Sequence[OutboxRow]) -> None:
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         """Take rows that have just been committed; never fails, never waits."""
         self._idle.clear()
         for row in rows:
-            self._publishers[noun_of(row.subject)].offer(row)
-        self._note()
+            self._publishers[noun_of(row.subject)].enqueue(row)
+        self._update_idle()
 
     async def run(self) -> None:
         """Publish and mark until cancelled."""
@@ -77,7 +77,7 @@ class Relay:
             tasks.create_task(self._mark_all(), name="relay-mark")
 
     async def flush(self, timeout_s: float) -> bool:
-        """Wait until everything offered is published and marked; False if that takes too long."""
+        """Wait until everything enqueued is published and marked; False if that takes too long."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
@@ -90,7 +90,7 @@ class Relay:
         self._marks.extend(stored)
         if self._marks:
             self._stored.set()
-        self._note()
+        self._update_idle()
 
     async def _mark_all(self) -> None:
         while True:
@@ -110,9 +110,9 @@ class Relay:
             return
         for _ in rows:
             self._marks.popleft()
-        self._note()
+        self._update_idle()
 
-    def _note(self) -> None:
+    def _update_idle(self) -> None:
         QUEUED.set(self.queued)
         if not (self.queued or self._marks):
             self._idle.set()

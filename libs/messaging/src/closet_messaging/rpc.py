@@ -9,7 +9,7 @@ import structlog
 from closet_chassis.postgres import is_unavailable
 from closet_chassis.telemetry import current_traceparent, span_from
 from closet_contracts.model import Model
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.rpc import Request, RpcFault
 from nats import micro
 from nats.aio.client import Client
@@ -21,7 +21,7 @@ from nats.micro.service import Service as MicroService
 from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
-from closet_messaging.connection import settled
+from closet_messaging.connection import wait_until_processed
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class RpcUnavailable(Exception):
 
 @asynccontextmanager
 async def serve(nc: Client, service: Service, handlers: Mapping[type[Request[Any]], RpcHandler]) -> AsyncIterator[None]:
-    """Answer requests while the block runs; replicas of a service share them. At its end, finish what is in hand."""
+    """Answer requests while the block runs, shared with other replicas. At its end, finish those in progress."""
     if not handlers:
         yield
         return
@@ -63,7 +63,7 @@ async def serve(nc: Client, service: Service, handlers: Mapping[type[Request[Any
         await server.add_endpoint(
             name=request.SUBJECT.split(".")[3], subject=request.SUBJECT, handler=endpoint.of(request, handler)
         )
-    await settled(nc)
+    await wait_until_processed(nc)
     try:
         yield
     finally:
@@ -104,12 +104,12 @@ class _Endpoint:
     """Answers requests side by side: nats-py by itself would take the next only after the last."""
 
     def __init__(self) -> None:
-        self._room = asyncio.Semaphore(CONCURRENT)
+        self._slots = asyncio.Semaphore(CONCURRENT)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def of(self, request: type[Request[Any]], handler: RpcHandler) -> MicroHandler:
         async def take(message: MicroRequest) -> None:
-            await self._room.acquire()
+            await self._slots.acquire()
             task = asyncio.create_task(self._answer(message, request, handler))
             self._tasks.add(task)
             task.add_done_callback(self._done)
@@ -124,7 +124,7 @@ class _Endpoint:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._room.release()
+        self._slots.release()
 
     async def _answer(self, message: MicroRequest, request: type[Request[Any]], handler: RpcHandler) -> None:
         traceparent = (message.headers or {}).get("traceparent")

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from closet_contracts.catalog import STREAMS, Stream, subscriptions_of
-from closet_contracts.nouns import OWNERS, Service
+from closet_contracts.ownership import OWNERS, Service
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
 MAX_AGE = timedelta(days=7)
-LETTERS_MAX_AGE = timedelta(days=30)
+DEAD_LETTERS_MAX_AGE = timedelta(days=30)
 DUPLICATE_WINDOW = timedelta(minutes=2)
 ACK_WAIT_S = 10.0
 MAX_ACK_PENDING = 1024
@@ -38,7 +38,7 @@ class Subscription:
     subjects: tuple[str, ...]
 
     def config(self) -> ConsumerConfig:
-        """The consumer as declared.
+        """Return the configuration of the consumer as declared.
 
         There is no limit of deliveries on the server: one that is reached silently strands the message. The consumer
         itself gives up, with a dead letter.
@@ -56,36 +56,36 @@ class Subscription:
 
 
 def replay_subjects(service: Service) -> str:
-    """Where dead letters of a service come back to it."""
+    """Return the subjects on which dead letters of a service are replayed to it."""
     return f"closet.replay.{service}.>"
 
 
-def type_in(subject: str) -> str:
-    """The event type that a NATS subject stands for; that of a dead letter sent back stands behind its service."""
-    sent_back = subject.split(".", 3)
-    return sent_back[3] if sent_back[:2] == ["closet", REPLAY.noun] and len(sent_back) > 3 else subject  # noqa: PLR2004
+def event_type_of(subject: str) -> str:
+    """Return the event type that a NATS subject stands for; in a replayed dead letter's it follows the service."""
+    replayed = subject.split(".", 3)
+    return replayed[3] if replayed[:2] == ["closet", REPLAY.noun] and len(replayed) > 3 else subject  # noqa: PLR2004
 
 
 def subscriptions(service: Service) -> Iterator[Subscription]:
-    """All that a service reads: its events, and dead letters that an operator sends back to it."""
+    """Yield all that a service reads: its events, and dead letters that an operator replays to it."""
     for stream, types in subscriptions_of(service):
         yield Subscription(stream, service, types)
     yield Subscription(REPLAY, service, (replay_subjects(service),))
 
 
 def published_by(service: Service) -> list[Stream]:
-    """The streams of a service's own nouns."""
+    """Return the streams of a service's own nouns."""
     return [stream for stream in STREAMS if OWNERS[stream.noun] is service]
 
 
 def stream_config(stream: Stream, replicas: int = 1) -> StreamConfig:
-    """A stream as declared."""
+    """Return the configuration of a stream as declared."""
     return StreamConfig(
         name=stream.name,
         subjects=[stream.subjects],
         retention=RetentionPolicy.WORK_QUEUE if stream is REPLAY else RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
-        max_age=(LETTERS_MAX_AGE if stream in {DLQ, REPLAY} else MAX_AGE).total_seconds(),
+        max_age=(DEAD_LETTERS_MAX_AGE if stream in {DLQ, REPLAY} else MAX_AGE).total_seconds(),
         duplicate_window=DUPLICATE_WINDOW.total_seconds(),
         num_replicas=replicas,
         allow_atomic=True,
@@ -93,7 +93,9 @@ def stream_config(stream: Stream, replicas: int = 1) -> StreamConfig:
 
 
 async def provision(js: JetStreamContext, replicas: int = 1) -> list[str]:
-    """Make the bus as the catalogue says; returns what was made or changed. Needs the operator's rights.
+    """Create or update streams and consumers as the catalogue says; return what was created or changed.
+
+    Needs the operator's rights.
 
     Raises:
         Drift: something is there that cannot be changed without losing messages.
@@ -130,7 +132,7 @@ async def _provision_stream(js: JetStreamContext, wanted: StreamConfig) -> list[
         actual = (await js.stream_info(name)).config
     except NotFoundError:
         await js.add_stream(wanted)
-        return [f"made {name}"]
+        return [f"created {name}"]
     changes = _differences(name, _stream_view(wanted), _stream_view(actual))
     if not changes:
         return []
@@ -151,7 +153,7 @@ async def _provision_consumer(js: JetStreamContext, subscription: Subscription) 
         await js.add_consumer(subscription.stream.name, subscription.config())
     except APIError as error:
         raise Drift([*changes, f"{subscription.stream.name}/{subscription.service}: {error.description}"]) from error
-    return [f"made or changed {subscription.stream.name}/{subscription.service}"]
+    return [f"created or changed {subscription.stream.name}/{subscription.service}"]
 
 
 async def _stream_differences(js: JetStreamContext, stream: Stream) -> list[str]:

@@ -1,18 +1,82 @@
-"""The sweeper: publishes what a replica committed and did not live to publish, and throws old rows away."""
+"""The sweeper: publish what a replica committed and did not live to publish, and delete old rows."""
 
 import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
 from closet_chassis.postgres import DATABASE_ERRORS, Pool
+from closet_contracts.ownership import Service
 from nats.aio.client import Client
 
-from closet_messaging.overdue import OVERDUE, Overdue
+from closet_messaging.metrics import OLDEST, UNPUBLISHED
 from closet_messaging.publish import GROUP, fits, publish
 from closet_messaging.relay import mark_published
-from closet_messaging.streams import MAX_AGE
-from closet_messaging.unit import OutboxRow
+from closet_messaging.streams import MAX_AGE, published_by
+from closet_messaging.transaction import OutboxRow
+
+OVERDUE = timedelta(seconds=5)
+"""A younger row is left to the replica that committed it."""
+
+# What is published anew was in time once; how long ago that was says nothing of today.
+_READ_OVERDUE = """
+    SELECT split_part(subject, '.', 2) AS noun, count(*) AS count,
+        coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE replays = 0)), 0)::float8 AS oldest_s
+    FROM outbox WHERE published_at IS NULL AND created_at < now() - $1::interval
+    GROUP BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueEvents:
+    """The overdue events of one noun."""
+
+    count: int
+    oldest_s: float
+
+
+async def read_overdue(pool: Pool) -> Mapping[str, OverdueEvents]:
+    """Return the overdue events of a database, by noun."""
+    rows = await pool.fetch(_READ_OVERDUE, OVERDUE)
+    return {row["noun"]: OverdueEvents(row["count"], row["oldest_s"]) for row in rows}
+
+
+class OverdueMonitor:
+    """A service's overdue events, as last measured.
+
+    Args:
+        service: whose.
+        limit_s: once an event has waited for so long, its stream is taken for stalled.
+    """
+
+    def __init__(self, service: Service, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._streams = {stream.noun: stream.name for stream in published_by(service)}
+        self._oldest_s = dict.fromkeys(self._streams, 0.0)
+
+    @property
+    def is_stalled(self) -> bool:
+        """True if an event of any stream has waited for too long."""
+        return any(age_s > self._limit_s for age_s in self._oldest_s.values())
+
+    async def measure(self, pool: Pool) -> Collection[str]:
+        """Measure again; return the nouns that have overdue events."""
+        found = await read_overdue(pool)
+        UNPUBLISHED.set(sum(waiting.count for waiting in found.values()))
+        for noun, stream in self._streams.items():
+            self._oldest_s[noun] = found[noun].oldest_s if noun in found else 0.0
+            OLDEST.labels(stream).set(self._oldest_s[noun])
+        return found.keys()
+
+    async def check(self) -> str | None:
+        """Return, for readiness, a sentence about the streams that are stalled, or None."""
+        stalled = {self._streams[noun]: age_s for noun, age_s in self._oldest_s.items() if age_s > self._limit_s}
+        return (
+            "; ".join(f"{name}: the oldest event has waited {age_s:.0f} s" for name, age_s in stalled.items()) or None
+        )
+
 
 log = structlog.get_logger(__name__)
 
@@ -56,8 +120,8 @@ _CLEAN_ATTEMPTS = """
 _CLEAN = ((_CLEAN_OUTBOX, KEEP_PUBLISHED), (_CLEAN_INBOX, KEEP_HANDLED), (_CLEAN_ATTEMPTS, KEEP_HANDLED))
 
 
-async def replay(pool: Pool, since: datetime) -> int:
-    """Have all that was published since then published again, for a bus that lost its disk; returns how many.
+async def replay_outbox(pool: Pool, since: datetime) -> int:
+    """Mark all that was published since then for publishing again, after the bus lost its disk; return how many.
 
     The outbox keeps what was published within the last day. Services that have handled an event ignore its copy.
     """
@@ -67,8 +131,8 @@ async def replay(pool: Pool, since: datetime) -> int:
     return count
 
 
-async def clean(pool: Pool) -> int:
-    """Delete rows that nothing can ask for any more; returns how many."""
+async def delete_old_rows(pool: Pool) -> int:
+    """Delete rows that nothing can need any more; return how many."""
     deleted = 0
     for sql, keep in _CLEAN:
         rows = CLEAN_ROWS
@@ -79,13 +143,13 @@ async def clean(pool: Pool) -> int:
 
 
 class Sweeper:
-    """Looks for overdue rows every few seconds; any number of replicas may run one.
+    """Publishes overdue rows every few seconds; any number of replicas may run a sweeper.
 
     Each stream is swept by itself, so that one that takes nothing holds up no other. While it takes nothing, only its
     oldest row is tried.
     """
 
-    def __init__(self, pool: Pool, nc: Client, overdue: Overdue) -> None:
+    def __init__(self, pool: Pool, nc: Client, overdue: OverdueMonitor) -> None:
         self._pool = pool
         self._nc = nc
         self._overdue = overdue
@@ -104,13 +168,13 @@ class Sweeper:
                 await asyncio.sleep(EVERY_S)
 
     async def _round(self, tasks: asyncio.TaskGroup) -> None:
-        for noun in await self._overdue.look(self._pool):
+        for noun in await self._overdue.measure(self._pool):
             if noun not in self._sweeps:
                 self._sweeps[noun] = tasks.create_task(self._sweep_all(noun), name=f"sweep-{noun}")
         now = asyncio.get_running_loop().time()
         if now - self._cleaned_at > CLEAN_EVERY_S:
             self._cleaned_at = now
-            await clean(self._pool)
+            await delete_old_rows(self._pool)
 
     async def _sweep_all(self, noun: str) -> None:
         try:
@@ -134,10 +198,10 @@ class Sweeper:
             stored = await publish(self._nc, rows)
             if stored:
                 await mark_published(conn, stored)
-        self._note(noun, len(rows), len(stored))
+        self._note_refusal(noun, len(rows), len(stored))
         return len(stored)
 
-    def _note(self, noun: str, rows: int, stored: int) -> None:
+    def _note_refusal(self, noun: str, rows: int, stored: int) -> None:
         log.info("swept", noun=noun, rows=rows, published=stored)
         if stored < rows:
             self._refusing.add(noun)

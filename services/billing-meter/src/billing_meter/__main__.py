@@ -3,7 +3,7 @@
 import sys
 
 from closet_chassis.lifecycle import run
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 
 from billing_meter import admin, recovery
 from billing_meter.app import build

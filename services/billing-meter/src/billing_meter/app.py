@@ -7,7 +7,7 @@ from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import open_pool, pool_check, prepare
 from closet_chassis.proxies import proxy_for
 from closet_chassis.worker import Wake, work_loop
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_messaging.bus import Bus, open_bus
 
 from billing_meter.adapters.signatures import Mailbox

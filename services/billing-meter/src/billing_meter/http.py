@@ -6,7 +6,7 @@ import structlog
 from aiohttp import web
 from closet_chassis.http import read_body, reply
 from closet_chassis.problems import Problem
-from closet_messaging.unit import Begin
+from closet_messaging.transaction import Begin
 from prometheus_client import Counter
 
 from billing_meter.adapters.signatures import Mailbox, NotTheirs, Unreadable

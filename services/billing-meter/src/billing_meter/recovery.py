@@ -7,10 +7,10 @@ from functools import partial
 from closet_contracts.credit import CreditBalanceChanged, CreditDenied, CreditHeld, CreditReleased
 from closet_contracts.envelope import Event
 from closet_contracts.job import JobAccepted
-from closet_contracts.nouns import Service
-from closet_messaging.recovering import parser, run
-from closet_messaging.recovery import TOLD, Diverged, Plan
-from closet_messaging.unit import Tx
+from closet_contracts.ownership import Service
+from closet_messaging.transaction import Tx
+from closet_recovery.command import parser, run
+from closet_recovery.recovery import EMITTED, Diverged, Plan
 
 from billing_meter.domain.movements import Hold, hold_expiry, wallet_of
 from billing_meter.handlers import holds
@@ -22,7 +22,7 @@ from billing_meter.subscriptions import subscriptions
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Recover; see `closet_messaging.recovering.run`."""
+    """Recover; see `closet_recovery.command.run`."""
     return run(Settings, "billing_meter", plan, parser("billing_meter").parse_args(arguments))
 
 
@@ -39,7 +39,7 @@ def plan(settings: Settings) -> Plan:
 
 
 async def _hold_as_told(books: PriceBooks, ttl: timedelta, tx: Tx, event: Event[JobAccepted]) -> None:
-    job, tenant, told = event.data, event.tenantid, tx.memo[TOLD]
+    job, tenant, told = event.data, event.tenantid, tx.memo[EMITTED]
     if CreditDenied.TYPE in told:
         return  # it ends without, and nothing was held
     if CreditHeld.TYPE not in told:

@@ -6,7 +6,7 @@ from functools import partial
 from closet_contracts.envelope import EventData
 from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobExpired, JobFailed
 from closet_contracts.render import RenderFailed, RenderSucceeded
-from closet_messaging.consumer import Handler
+from closet_messaging.inbox import Handler
 
 from billing_meter.handlers import holds
 from billing_meter.settings import Settings

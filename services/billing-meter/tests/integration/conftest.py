@@ -36,14 +36,14 @@ from closet_contracts.envelope import Event, EventData, new_event
 from closet_contracts.generation import Input
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobExpired, JobFailed
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.work import Role, Size, TryOn, Work
 from closet_devstack.sandbox.stripe.remote import Remote
 from closet_devstack.servers.stripe import StripeServer
 from closet_devstack.testing import eventually
 from closet_messaging.connection import connect, drain
-from closet_messaging.handling import handle
-from closet_messaging.unit import OutboxRow, transaction
+from closet_messaging.inbox import handle_batch
+from closet_messaging.transaction import OutboxRow, transaction
 from nats.aio.client import Client
 
 PACKAGES = ("closet_messaging", "billing_meter")
@@ -115,12 +115,12 @@ class Counter:
 
     service = Service.BILLING_METER
 
-    def offer(self, rows: Sequence[OutboxRow]) -> None:
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         self.told += [decode(row.payload) for row in rows]
 
     async def take(self, *events: Event[Any]) -> None:
         """All in one transaction, as a batch."""
-        await handle(self.pool, self, subscriptions(settings("", "", ""), self.books), events)
+        await handle_batch(self.pool, self, subscriptions(settings("", "", ""), self.books), events)
 
     async def grant(self, credits: int, tenant: str = "acme", receipt: str | None = None) -> str:
         async with transaction(self.pool, self) as tx:

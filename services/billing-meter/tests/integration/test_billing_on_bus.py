@@ -14,7 +14,7 @@ from closet_contracts.rpc import QuotePrice, ReadLedger
 from closet_devstack.testing import eventually
 from closet_messaging import rpc
 from closet_messaging.rpc import RpcFailed
-from closet_messaging.unit import transaction
+from closet_messaging.transaction import transaction
 
 Grant = Callable[..., Any]
 

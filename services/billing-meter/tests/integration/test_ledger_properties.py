@@ -13,7 +13,7 @@ from billing_meter.handlers.holds import HoldMissing
 from billing_meter.worker.sweep import sweep
 from closet_chassis.postgres import close_pool, create_pool
 from closet_contracts.ids import new_id
-from closet_messaging.unit import transaction
+from closet_messaging.transaction import transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from billing_meter.admin import _GOOD, _parser
-from closet_messaging.unit import transaction
+from closet_messaging.transaction import transaction
 
 UNTIL = ("--until", "2099-01-01")
 ACME = ("--tenant", "acme")

@@ -7,7 +7,7 @@ from typing import Any
 
 from billing_meter.worker.sweep import LOOK_EVERY_S, sweep
 from closet_contracts.ids import new_id
-from closet_messaging.unit import transaction
+from closet_messaging.transaction import transaction
 
 
 def sweeper(counter: Any) -> Any:

@@ -11,7 +11,7 @@ from billing_meter.domain.movements import Correction, Hold, Promise, Receipt, R
 from billing_meter.handlers import promises, receipts
 from billing_meter.worker.sweep import sweep
 from closet_contracts.credit import CreditBalanceLow
-from closet_messaging.unit import transaction
+from closet_messaging.transaction import transaction
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)

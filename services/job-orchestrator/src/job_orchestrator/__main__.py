@@ -3,7 +3,7 @@
 import sys
 
 from closet_chassis.lifecycle import run
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 
 from job_orchestrator import recovery
 from job_orchestrator.app import build

@@ -5,7 +5,7 @@ from functools import partial
 from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import open_pool, pool_check, prepare
 from closet_chassis.worker import Wake, work_loop
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_messaging.bus import open_bus
 
 from job_orchestrator.settings import Settings

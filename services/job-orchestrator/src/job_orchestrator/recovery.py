@@ -8,11 +8,11 @@ from typing import Any
 from closet_contracts.codec import decode
 from closet_contracts.envelope import Event, EventData
 from closet_contracts.job import JobCancelled, JobCompleted, JobExpired, JobFailed, JobStopRequested
-from closet_contracts.nouns import Service
-from closet_messaging.handling import Handler
-from closet_messaging.recovering import parser, run
-from closet_messaging.recovery import Diverged, Plan
-from closet_messaging.unit import Tx
+from closet_contracts.ownership import Service
+from closet_messaging.inbox import Handler
+from closet_messaging.transaction import Tx
+from closet_recovery.command import parser, run
+from closet_recovery.recovery import Diverged, Plan
 
 from job_orchestrator.domain.job import CANCELLED_BY_OWNER, CONSENT_WITHDRAWN, OPEN, Phase, Reason
 from job_orchestrator.handlers.events import UnknownJob
@@ -31,7 +31,7 @@ _END_TYPES = frozenset(model.TYPE for model in _ENDS)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Recover; see `closet_messaging.recovering.run`."""
+    """Recover; see `closet_recovery.command.run`."""
     return run(Settings, "job_orchestrator", plan, parser("job_orchestrator").parse_args(arguments))
 
 

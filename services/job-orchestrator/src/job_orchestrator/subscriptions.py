@@ -9,7 +9,7 @@ from closet_contracts.generation import GenerationCancelRequested, GenerationReq
 from closet_contracts.person import PersonConsentWithdrawn
 from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
 from closet_contracts.upload import UploadReady, UploadRejected
-from closet_messaging.consumer import Handler
+from closet_messaging.inbox import Handler
 
 from job_orchestrator.handlers import events
 from job_orchestrator.settings import Settings

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from closet_chassis.telemetry import span_from
-from closet_messaging.unit import Begin, Tx
+from closet_messaging.transaction import Begin, Tx
 
 from job_orchestrator.domain.facts import ConsentWithdrawn, DeadlinePassed, Fact, SettlementDue
 from job_orchestrator.handlers.advance import advance
@@ -33,7 +33,7 @@ async def expire_due(begin: Begin) -> bool | float:
         if overdue or settling:
             return True
         seconds = await jobs.seconds_to_next_due(tx)
-    # Overdue, yet not ours to lock: a consumer is busy with it, or another replica ends it.
+    # OverdueMonitor, yet not ours to lock: a consumer is busy with it, or another replica ends it.
     return LOOK_EVERY_S if seconds is None or seconds <= 0 else min(seconds, LOOK_EVERY_S)
 
 

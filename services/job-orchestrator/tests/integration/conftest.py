@@ -18,13 +18,13 @@ from closet_contracts.credit import CreditDenied, CreditHeld, Price
 from closet_contracts.envelope import Event, EventData, new_event
 from closet_contracts.generation import GenerationCancelRequested, GenerationRequested, Input
 from closet_contracts.ids import new_id
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded, ResultFile
 from closet_contracts.upload import Asset, UploadReady, UploadRejected
 from closet_contracts.work import Role, TryOn, Work
 from closet_messaging.connection import connect, drain
-from closet_messaging.handling import handle
-from closet_messaging.unit import OutboxRow
+from closet_messaging.inbox import handle_batch
+from closet_messaging.transaction import OutboxRow
 from job_orchestrator.app import build
 from job_orchestrator.settings import Settings
 from job_orchestrator.subscriptions import subscriptions
@@ -149,12 +149,12 @@ class Desk:
 
     service = Service.JOB_ORCHESTRATOR
 
-    def offer(self, rows: Sequence[OutboxRow]) -> None:
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         self.told += [decode(row.payload) for row in rows]
 
     async def take(self, *events: Event[EventData]) -> None:
         """All in one transaction, as a batch."""
-        await handle(self.pool, self, subscriptions(settings("", "", ""), lambda: None), events)
+        await handle_batch(self.pool, self, subscriptions(settings("", "", ""), lambda: None), events)
 
     async def take_each(self, *events: Event[EventData]) -> None:
         for event in events:

@@ -9,7 +9,7 @@ from closet_contracts.generation import Input
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobDispatched, JobFailed
 from closet_contracts.work import Batch, Category, Edit, Role, TextToImage, TryOn
-from closet_messaging.unit import transaction
+from closet_messaging.transaction import transaction
 from job_orchestrator.handlers.events import UNPAID
 from job_orchestrator.worker import expire_due
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from closet_messaging.unit import transaction
+from closet_messaging.transaction import transaction
 from job_orchestrator.worker import LOOK_EVERY_S, expire_due
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from closet_contracts.person import PersonConsentWithdrawn
-from closet_messaging.unit import transaction
+from closet_messaging.transaction import transaction
 from job_orchestrator.handlers.events import PORTION
 from job_orchestrator.worker import stop_withdrawn
 

@@ -1,9 +1,9 @@
-"""`python -m kiosk_gateway` runs the service; with a verb, does what an operator asks."""
+"""`python -m kiosk_gateway` runs the service; with a verb, it runs an operator's command."""
 
 import sys
 
 from closet_chassis.lifecycle import run
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 
 from kiosk_gateway import admin, recovery
 from kiosk_gateway.app import build

@@ -3,7 +3,7 @@
 import sys
 
 from closet_chassis.lifecycle import run
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 
 from perfect_adapter import admin, recovery
 from perfect_adapter.app import build

@@ -7,13 +7,13 @@ from typing import Any
 
 import aiohttp
 from closet_chassis.batching import Batcher
-from closet_chassis.lanes import Lane
+from closet_chassis.leased_work import LeasedWorker
 from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import open_pool, pool_check, prepare
 from closet_chassis.worker import Wake, work_loop
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_messaging.bus import open_bus
-from closet_messaging.unit import Begin
+from closet_messaging.transaction import Begin
 from closet_storage.objects import ObjectStore, open_store
 from closet_storage.pool import PicturePool
 from closet_storage.signing import Signer
@@ -170,11 +170,15 @@ def _start_leased_workers(process: Process[Settings], workers: Workers, wakes: W
     settings, width = process.settings, process.settings.max_in_flight
     times = {"renew_every_s": settings.lease_s / 3, "finish_s": settings.stop_timeout_s / 3}
     submitter, collector, resolver, deleter = workers.submitter, workers.collector, workers.resolver, workers.deleter
-    leased: dict[str, Lane[Any]] = {
-        "submit": Lane("submit", submitter.claim, submitter.work, submitter.renew, width, wakes.submit, **times),
-        "collect": Lane("collect", collector.claim, collector.work, collector.renew, width, wakes.collect, **times),
-        "resolve": Lane("resolve", resolver.claim, resolver.work, resolver.renew, 4, wakes.resolve, **times),
-        "delete": Lane("delete", deleter.claim, deleter.work, deleter.renew, 2, wakes.delete, **times),
+    leased: dict[str, LeasedWorker[Any]] = {
+        "submit": LeasedWorker(
+            "submit", submitter.claim, submitter.work, submitter.renew, width, wakes.submit, **times
+        ),
+        "collect": LeasedWorker(
+            "collect", collector.claim, collector.work, collector.renew, width, wakes.collect, **times
+        ),
+        "resolve": LeasedWorker("resolve", resolver.claim, resolver.work, resolver.renew, 4, wakes.resolve, **times),
+        "delete": LeasedWorker("delete", deleter.claim, deleter.work, deleter.renew, 2, wakes.delete, **times),
     }
     for name, worker in leased.items():
         process.background.start(name, worker.run())

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from closet_contracts.envelope import Event
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
-from closet_messaging.recovering import parser, run
-from closet_messaging.recovery import Plan
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
+from closet_recovery.command import parser, run
+from closet_recovery.recovery import Plan
 
 from perfect_adapter.renders import completion, restore
 from perfect_adapter.renders.completion import Failure
@@ -26,7 +26,7 @@ class UnknownRender(LookupError):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Recover; see `closet_messaging.recovering.run`."""
+    """Recover; see `closet_recovery.command.run`."""
     options = parser("perfect_adapter")
     options.add_argument(
         "--unknown-orders",

@@ -5,7 +5,7 @@ from functools import partial
 
 from closet_contracts.envelope import EventData
 from closet_contracts.job import JobCancelled, JobDispatched, JobExpired, JobStopRequested
-from closet_messaging.consumer import Handler
+from closet_messaging.inbox import Handler
 
 from perfect_adapter.renders import handlers
 from perfect_adapter.vendor.features import FeatureOptions

@@ -22,7 +22,7 @@ from closet_contracts.envelope import Event, EventData, new_event
 from closet_contracts.generation import Priority
 from closet_contracts.ids import new_id
 from closet_contracts.job import InputAsset, JobCancelled, JobDispatched, JobStopRequested
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.upload import Asset
 from closet_contracts.work import Category, Role, Size, TryOn
 from closet_devstack.ports import free_port
@@ -30,8 +30,8 @@ from closet_devstack.samples import garment_png, person_jpeg
 from closet_devstack.sandbox.perfect.remote import Remote
 from closet_devstack.testing import eventually
 from closet_messaging.connection import connect, drain
-from closet_messaging.handling import handle
-from closet_messaging.unit import Begin, transaction
+from closet_messaging.inbox import handle_batch
+from closet_messaging.transaction import Begin, transaction
 from closet_storage.access import Access
 from closet_storage.keys import EXTENSIONS, input_key, prepared_key
 from closet_storage.objects import ObjectStore
@@ -226,7 +226,7 @@ class Nobody:
 
     service = Service.PERFECT_ADAPTER
 
-    def offer(self, rows: Any) -> None:
+    def enqueue(self, rows: Any) -> None:
         """Leave them."""
 
 
@@ -268,7 +268,7 @@ class Dead:
         )
 
     async def take(self, *events: Any) -> None:
-        await handle(self.pool, Nobody(), subscriptions(FeatureOptions(), _nothing), events)
+        await handle_batch(self.pool, Nobody(), subscriptions(FeatureOptions(), _nothing), events)
 
     async def claim(self) -> Any:
         """Writes one intent, and dies."""

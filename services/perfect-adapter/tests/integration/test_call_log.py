@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 from closet_chassis.postgres import Pool
-from closet_contracts.nouns import Service
-from closet_messaging.unit import transaction
+from closet_contracts.ownership import Service
+from closet_messaging.transaction import transaction
 from perfect_adapter.quota import call_log
 from perfect_adapter.quota.api_keys import KeyRing
 from perfect_adapter.quota.budget import Budget, TaskDemand
@@ -21,7 +21,7 @@ BUDGET = Budget(calls=50, window_s=300, pace=0)
 class _Nobody:
     service = Service.PERFECT_ADAPTER
 
-    def offer(self, rows: Any) -> None:
+    def enqueue(self, rows: Any) -> None:
         """Nothing is told."""
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 from closet_chassis.postgres import Pool
-from closet_contracts.nouns import Service
-from closet_messaging.unit import Tx, transaction
+from closet_contracts.ownership import Service
+from closet_messaging.transaction import Tx, transaction
 from perfect_adapter.quota.backoff import Backoff
 from perfect_adapter.renders import completion
 from perfect_adapter.vendor.answers import Created
@@ -17,7 +17,7 @@ from perfect_adapter.vendor.answers import Created
 class Nobody:
     service = Service.PERFECT_ADAPTER
 
-    def offer(self, rows: Any) -> None:
+    def enqueue(self, rows: Any) -> None:
         """Leave them to the sweeper."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import perfect_adapter
 from closet_contracts.catalog import EVENTS
 from closet_contracts.envelope import EventData
-from closet_contracts.nouns import Service, owner_of
+from closet_contracts.ownership import Service, owner_of
 from perfect_adapter.settings import Settings
 
 PACKAGE = Path(perfect_adapter.__file__).parent

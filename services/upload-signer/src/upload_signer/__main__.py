@@ -3,7 +3,7 @@
 import sys
 
 from closet_chassis.lifecycle import run
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 
 from upload_signer import recovery
 from upload_signer.app import build

@@ -1,10 +1,10 @@
 """The service, put together."""
 
-from closet_chassis.lanes import Lane
+from closet_chassis.leased_work import LeasedWorker
 from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import open_pool, pool_check, prepare
 from closet_chassis.worker import Wake, work_loop
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_messaging.bus import open_bus
 from closet_storage.objects import open_store
 from closet_storage.pool import PicturePool
@@ -31,12 +31,12 @@ async def build(process: Process[Settings]) -> None:
         open_bus(process, Service.UPLOAD_SIGNER, pool, subscriptions(wake.set), answers)
     )
     checker = Checker(bus.transaction, objects, pictures, settings.picture_workers * SHARE_PER_DECODER)
-    lane = Lane(
+    lane = LeasedWorker(
         "checks",
         checker.claim,
         checker.work,
         checker.renew,
-        width=settings.check_width,
+        concurrency=settings.check_width,
         wake=wake,
         finish_s=settings.stop_timeout_s / 3,
     )

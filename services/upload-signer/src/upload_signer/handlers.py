@@ -10,7 +10,7 @@ from closet_contracts.rpc import SignedGets, SignedPut, SignGet, SignPut
 from closet_contracts.upload import UploadReady, UploadRejected
 from closet_messaging import outbox
 from closet_messaging.rpc import RpcFailed
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 from closet_storage import media_types
 from closet_storage.keys import belongs_to, upload_key
 from closet_storage.signing import TAGGING, Signer, put_headers

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from closet_contracts.envelope import Event
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.upload import UploadReady, UploadRejected
-from closet_messaging.recovering import parser, run
-from closet_messaging.recovery import Plan
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
+from closet_recovery.command import parser, run
+from closet_recovery.recovery import Plan
 
 from upload_signer import domain, store
 from upload_signer.domain import Owner, Refusal, State
@@ -20,7 +20,7 @@ _OF_THE_JOB = frozenset(refusal.code for refusal in (domain.NOT_FOUND, domain.MI
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Recover; see `closet_messaging.recovering.run`."""
+    """Recover; see `closet_recovery.command.run`."""
     return run(Settings, "upload_signer", plan, parser("upload_signer").parse_args(arguments))
 
 

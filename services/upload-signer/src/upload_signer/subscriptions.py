@@ -5,7 +5,7 @@ from functools import partial
 
 from closet_contracts.envelope import EventData
 from closet_contracts.job import JobAccepted
-from closet_messaging.consumer import Handler
+from closet_messaging.inbox import Handler
 
 from upload_signer import handlers
 

@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import structlog
 from closet_chassis.batching import Batcher
-from closet_chassis.lanes import Claimed
+from closet_chassis.leased_work import Claimed
 from closet_chassis.telemetry import current_traceparent, span_from
 from closet_contracts.upload import Asset
-from closet_messaging.unit import Begin, Tx
+from closet_messaging.transaction import Begin, Tx
 from closet_storage.keys import input_key, upload_key
 from closet_storage.objects import NotFound, ObjectStore, StorageUnavailable, TooLarge
 from closet_storage.picture import PictureRejected

@@ -13,13 +13,13 @@ from closet_contracts.envelope import Event
 from closet_contracts.generation import Input
 from closet_contracts.ids import new_id
 from closet_contracts.job import JobAccepted
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.upload import Asset, UploadRejected
 from closet_contracts.work import Edit, Role
 from closet_devstack.samples import person_jpeg
 from closet_devstack.testing import eventually
-from closet_messaging.handling import handle
-from closet_messaging.unit import transaction
+from closet_messaging.inbox import handle_batch
+from closet_messaging.transaction import transaction
 from closet_storage.keys import input_key
 from PIL import Image
 from upload_signer import store
@@ -183,14 +183,14 @@ async def _waiting(pool: Pool, world: Any) -> tuple[str, str, Event[JobAccepted]
     """A job that waits for a picture and its mask, which nobody checks yet."""
     image, mask = sorted((new_id("upl"), new_id("upl")))
     event = an_edit(world, image, mask)
-    await handle(pool, _Nobody(), subscriptions(lambda: None), [event])
+    await handle_batch(pool, _Nobody(), subscriptions(lambda: None), [event])
     return image, mask, event
 
 
 class _Nobody:
     service = Service.UPLOAD_SIGNER
 
-    def offer(self, rows: Any) -> None:
+    def enqueue(self, rows: Any) -> None:
         """Leave them to the sweeper."""
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import asyncpg
 import pytest
-from closet_chassis.lanes import Lane
+from closet_chassis.leased_work import LeasedWorker
 from closet_chassis.postgres import Pool
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_devstack.testing import eventually
-from closet_messaging.unit import Tx, transaction
+from closet_messaging.transaction import Tx, transaction
 from upload_signer.store import Check, checks
 from upload_signer.worker import Checker
 
@@ -22,7 +22,7 @@ _MB = 1 << 20
 class _Nobody:
     service = Service.UPLOAD_SIGNER
 
-    def offer(self, rows: Any) -> None:
+    def enqueue(self, rows: Any) -> None:
         """Leave them to the sweeper."""
 
 
@@ -102,7 +102,7 @@ async def test_a_lane_goes_on_with_a_tenant_when_one_of_its_share_is_done(pool: 
     """Not only when it looks by itself: that is an hour away here."""
     await _wait(pool, "t", [(f"{i:02}", 60 - i, 0) for i in range(12)])
     checker = Recorder(pool, share=2)
-    lane = Lane("checks", checker.claim, checker.work, checker.renew, width=8, idle_s=3600)
+    lane = LeasedWorker("checks", checker.claim, checker.work, checker.renew, concurrency=8, idle_s=3600)
     task = asyncio.create_task(lane.run())
     await eventually(lambda: pool.fetchval("SELECT count(*) = 0 FROM uploads"))
     task.cancel()

@@ -5,13 +5,13 @@ from uuid import uuid4
 
 from aiohttp import web
 from closet_chassis.postgres import Pool
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_contracts.upload import Asset, UploadReady
 from closet_devstack.ports import free_port
 from closet_devstack.samples import person_jpeg
 from closet_devstack.testing import eventually
-from closet_messaging.handling import handle
-from closet_messaging.unit import transaction
+from closet_messaging.inbox import handle_batch
+from closet_messaging.transaction import transaction
 from upload_signer import store
 from upload_signer.domain import Refusal
 from upload_signer.subscriptions import subscriptions
@@ -23,7 +23,7 @@ _NEW = "INSERT INTO uploads (upload_id, tenant_id, user_id, wanted_until) VALUES
 class _Nobody:
     service = Service.UPLOAD_SIGNER
 
-    def offer(self, rows: Any) -> None:
+    def enqueue(self, rows: Any) -> None:
         """Leave them to the sweeper."""
 
 
@@ -39,7 +39,7 @@ async def _expire(pool: Pool) -> None:
 
 async def test_a_check_that_died_with_its_process_is_done_by_another(start: Any, world: Any, pool: Pool) -> None:
     event = world.accepted(await world.place(person_jpeg()))
-    await handle(pool, _Nobody(), subscriptions(lambda: None), [event])
+    await handle_batch(pool, _Nobody(), subscriptions(lambda: None), [event])
     dead = _checker(pool)
     [check] = (await dead.claim(1)).items
     await start()

@@ -10,10 +10,10 @@ from typing import Any
 
 from closet_chassis.postgres import Pool, open_pool
 from closet_chassis.settings import explain
-from closet_contracts.nouns import Service
+from closet_contracts.ownership import Service
 from closet_messaging.connection import connect, drain
 from closet_messaging.relay import Relay
-from closet_messaging.unit import transaction
+from closet_messaging.transaction import transaction
 from pydantic import ValidationError
 
 from billing_meter.admin.verbs import VERBS

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from billing_meter.admin.options import Option
 

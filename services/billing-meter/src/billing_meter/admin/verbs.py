@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 
 from closet_contracts.credit import PriceBook
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from billing_meter.admin import options as given
 from billing_meter.admin.options import wallet

@@ -10,7 +10,7 @@ from closet_contracts.envelope import Event
 from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobExpired, JobFailed
 from closet_contracts.render import RenderFailed, RenderSucceeded
 from closet_messaging import outbox
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 from prometheus_client import Counter
 
 from billing_meter.domain.movements import Hold, hold_expiry, wallet_of

@@ -2,7 +2,7 @@
 
 from closet_contracts.credit import CreditPricesPublished
 from closet_messaging import outbox
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from billing_meter.domain.movements import Correction, Movement, Receipt, Reversal
 from billing_meter.handlers.telling import tell_balance, tell_received

@@ -8,7 +8,7 @@ from typing import assert_never
 import structlog
 from closet_contracts.credit import Plan
 from closet_contracts.ids import new_id
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from billing_meter.domain.movements import Receipt, Reversal, wallet_of
 from billing_meter.domain.stripe import (

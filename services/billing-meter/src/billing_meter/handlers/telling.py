@@ -6,7 +6,7 @@ from typing import Any
 from closet_contracts.credit import CreditBalanceChanged, CreditBalanceLow
 from closet_contracts.envelope import Event
 from closet_messaging import outbox
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from billing_meter.domain.movements import Movement, is_news, threshold_above
 from billing_meter.store import movements

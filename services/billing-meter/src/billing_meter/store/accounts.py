@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import asyncpg
 from closet_contracts.rpc import LedgerLine, LedgerPage
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 
 async def all_available(conn: Connection) -> dict[str, int]:

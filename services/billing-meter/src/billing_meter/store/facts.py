@@ -3,7 +3,7 @@
 from closet_contracts.envelope import Event
 from closet_contracts.job import JobCancelled, JobCompleted, JobExpired, JobFailed
 from closet_contracts.render import RenderFailed, RenderSucceeded
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 JobEnd = JobCompleted | JobFailed | JobCancelled | JobExpired
 

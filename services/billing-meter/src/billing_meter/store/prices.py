@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Self
 
 from closet_contracts.credit import Chargeable, Price, PriceBook
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from billing_meter.domain.prices import KeptQuote
 

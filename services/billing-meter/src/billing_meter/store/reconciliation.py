@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from closet_contracts.rpc import Difference, Reconciliation
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 
 class Period(NamedTuple):

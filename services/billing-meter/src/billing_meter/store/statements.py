@@ -1,7 +1,7 @@
 """Statements: what changed a wallet's balance in a period, and what each change leads back to."""
 
 from closet_contracts.rpc import ReadStatement, Statement, StatementLine
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from billing_meter.store.prices import CreditPrices
 

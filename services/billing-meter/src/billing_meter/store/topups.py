@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 
 @dataclass(frozen=True, slots=True)

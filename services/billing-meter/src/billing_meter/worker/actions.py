@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from closet_messaging.unit import Begin, Tx
+from closet_messaging.transaction import Begin, Tx
 
 from billing_meter.adapters.stripe import DUPLICATE_USAGE, Stripe
 from billing_meter.handlers.stripe import Terms, take_fact, take_payment

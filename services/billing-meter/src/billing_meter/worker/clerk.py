@@ -3,7 +3,7 @@
 import asyncio
 
 import structlog
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 from prometheus_client import Gauge
 
 from billing_meter.domain.stripe import retry_after

@@ -1,7 +1,7 @@
 """The sweeper: what nobody settled in time is given back, what expired is forgotten, balances are measured."""
 
 from closet_chassis.telemetry import span_from
-from closet_messaging.unit import Begin, Tx
+from closet_messaging.transaction import Begin, Tx
 from prometheus_client import Gauge
 
 from billing_meter.handlers.holds import release_expired

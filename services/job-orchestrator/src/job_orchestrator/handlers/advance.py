@@ -21,7 +21,7 @@ from closet_contracts.render import ResultFile
 from closet_contracts.upload import Asset
 from closet_contracts.work import WORK, Role, Task, tasks_of
 from closet_messaging import outbox
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 from prometheus_client import Histogram
 
 from job_orchestrator.domain.facts import Complete, DeadlinePassed, Dispatch, End, Fact, News, Settle

@@ -12,7 +12,7 @@ from closet_contracts.person import PersonConsentWithdrawn
 from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded
 from closet_contracts.upload import UploadReady, UploadRejected
 from closet_messaging import outbox
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 from prometheus_client import Counter
 
 from job_orchestrator.domain.facts import (

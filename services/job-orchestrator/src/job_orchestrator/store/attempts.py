@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 
 class Attempt(NamedTuple):

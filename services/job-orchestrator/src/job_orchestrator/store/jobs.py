@@ -13,7 +13,7 @@ import asyncpg
 from closet_contracts.envelope import Event
 from closet_contracts.generation import GenerationRequested
 from closet_contracts.work import tasks_of
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from job_orchestrator.domain.job import OPEN, Input, Item, Job, Phase, Reason, Step
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 
 async def told_end(conn: Connection, subject: str, types: Collection[str]) -> str | None:

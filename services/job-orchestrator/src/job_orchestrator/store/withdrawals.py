@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 
 def note_withdrawal(tx: Tx, person: tuple[str, str], at: datetime) -> None:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
-from closet_chassis.lanes import Claimed
+from closet_chassis.leased_work import Claimed
 from closet_chassis.telemetry import span_from
 from closet_chassis.worker import Wake
 from closet_messaging import outbox
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 from prometheus_client import Counter, Gauge
 
 from perfect_adapter.ambiguous import store

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
-from closet_chassis.lanes import Claimed
-from closet_messaging.unit import Begin
+from closet_chassis.leased_work import Claimed
+from closet_messaging.transaction import Begin
 from prometheus_client import Counter
 
 from perfect_adapter.copies import store

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from closet_contracts.render import RenderCapacityChanged
 from closet_messaging import outbox
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 from prometheus_client import Gauge
 
 from perfect_adapter.queue import capacity_store, circuits

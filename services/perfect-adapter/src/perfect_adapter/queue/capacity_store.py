@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from closet_contracts.generation import Priority
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from perfect_adapter.queue.capacity import Capacity
 from perfect_adapter.queue.fair_queue import PRIORITY_RANKS

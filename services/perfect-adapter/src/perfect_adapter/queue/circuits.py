@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 from prometheus_client import Counter as Metric
 
 from perfect_adapter.queue.store import BlockedFeatures

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from perfect_adapter.queue.assignment import Assignment, OpenOrder, OrderingPolicy, alike, hold_s, still_holds
 from perfect_adapter.queue.fair_queue import MOST_URGENT

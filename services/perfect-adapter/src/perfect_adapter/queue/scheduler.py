@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from perfect_adapter.queue import circuits, store
 from perfect_adapter.queue.assignment import TIME_NEEDED_S, Assignment, OrderingPolicy

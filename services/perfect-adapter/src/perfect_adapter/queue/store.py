@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import asyncpg
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from perfect_adapter.queue.fair_queue import MOST_URGENT, NEWCOMER, PRIORITY_RANKS, FairQueue, QueuedRender, TenantQueue
 from perfect_adapter.vendor.features import FEATURES

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import asyncpg
 import structlog
-from closet_messaging.unit import Begin, Connection
+from closet_messaging.transaction import Begin, Connection
 from prometheus_client import Gauge
 
 from perfect_adapter.quota.backoff import Backoff

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
 import structlog
-from closet_messaging.unit import Begin, Tx
+from closet_messaging.transaction import Begin, Tx
 
 from perfect_adapter.quota import api_keys, call_log, subjects
 from perfect_adapter.quota.api_keys import KeyRing, KeyState, check_in_s

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 
 from perfect_adapter.quota import api_keys
 from perfect_adapter.quota.api_keys import KeyState, check_in_s, update_metrics

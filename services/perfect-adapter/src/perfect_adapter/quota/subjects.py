@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from perfect_adapter.quota.api_keys import KeyState
 from perfect_adapter.quota.budget import Budget, QuotaSubject

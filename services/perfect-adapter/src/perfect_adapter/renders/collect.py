@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import structlog
 from closet_chassis.batching import Batcher
-from closet_chassis.lanes import Claimed
+from closet_chassis.leased_work import Claimed
 from closet_chassis.telemetry import current_traceparent, span_from
 from closet_chassis.worker import Wake
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 from closet_storage.objects import StorageUnavailable
 from closet_storage.picture import PictureRejected
 from closet_storage.pool import PoolUnavailable

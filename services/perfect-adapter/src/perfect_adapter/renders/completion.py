@@ -12,7 +12,7 @@ from closet_chassis.batching import Batcher
 from closet_chassis.postgres import is_unavailable
 from closet_contracts.render import RenderFailed, RenderStarted, RenderSucceeded, ResultFile
 from closet_messaging import outbox
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 from prometheus_client import Counter
 
 from perfect_adapter.quota import call_log

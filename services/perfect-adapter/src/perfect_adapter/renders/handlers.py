@@ -7,7 +7,7 @@ from closet_contracts.envelope import Event
 from closet_contracts.job import JobCancelled, JobDispatched, JobExpired, JobStopRequested
 from closet_contracts.render import RenderFailed
 from closet_messaging import outbox
-from closet_messaging.unit import Begin, Tx
+from closet_messaging.transaction import Begin, Tx
 
 from perfect_adapter.queue.fair_queue import PRIORITY_RANKS
 from perfect_adapter.renders import store, webhooks

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from perfect_adapter.renders.render import COLUMNS, Render, render_of
 from perfect_adapter.renders.states import RenderState

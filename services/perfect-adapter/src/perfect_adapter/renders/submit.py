@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import structlog
 from closet_chassis.batching import Batcher
-from closet_chassis.lanes import Claimed
+from closet_chassis.leased_work import Claimed
 from closet_chassis.postgres import is_unavailable
 from closet_chassis.telemetry import current_traceparent, span_from
 from closet_chassis.worker import Wake
 from closet_messaging import outbox
-from closet_messaging.unit import Tx
+from closet_messaging.transaction import Tx
 from prometheus_client import Counter
 
 from perfect_adapter.queue import circuits

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 import structlog
-from closet_messaging.unit import Begin, Connection
+from closet_messaging.transaction import Begin, Connection
 from prometheus_client import Gauge
 
 from perfect_adapter.queue import capacity_store

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from perfect_adapter.vendor.answers import VendorTemplate
 

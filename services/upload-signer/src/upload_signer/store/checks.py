@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from upload_signer.domain import OVERTAKEN_S_PER_BYTE
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 
 class PutUrl(NamedTuple):

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import asyncpg
 from closet_contracts.upload import Asset
-from closet_messaging.unit import Connection
+from closet_messaging.transaction import Connection
 
 from upload_signer.domain import Owner, Refusal, State
 
