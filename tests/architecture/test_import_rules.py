@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LINT = Path(sys.executable).parent / "lint-imports"
+ADAPTER = "services/perfect-adapter/src/perfect_adapter"
 
 
 def lint(*first_on_path: Path) -> subprocess.CompletedProcess[str]:
@@ -41,6 +42,24 @@ def test_the_rules_hold() -> None:
         ("services/billing-meter/src/billing_meter", "handlers", "import nats", "Only messaging speaks NATS"),
         ("services/job-orchestrator/src/job_orchestrator", "domain", "import asyncpg", "A domain is pure"),
         ("services/kiosk-gateway/src/kiosk_gateway", "http", "import aioboto3", "Only storage speaks to S3"),
+        (ADAPTER, "renders", "import perfect_adapter.ambiguous", "laid out by subject"),
+        (ADAPTER, "queue", "import perfect_adapter.renders", "laid out by subject"),
+        (ADAPTER, "quota", "import perfect_adapter.queue", "laid out by subject"),
+        (ADAPTER, "vendor", "import perfect_adapter.quota", "laid out by subject"),
+        (ADAPTER, "templates", "import perfect_adapter.copies", "laid out by subject"),
+        (ADAPTER, "helpers", "import json", "laid out by subject"),
+        (ADAPTER, "vendor/errors", "import perfect_adapter.vendor.client", "Inside perfect-adapter's vendor"),
+        (ADAPTER, "vendor/helpers", "import json", "Inside perfect-adapter's vendor"),
+        (ADAPTER, "quota/call_log", "import perfect_adapter.quota.gate", "Inside perfect-adapter's quota"),
+        (ADAPTER, "quota/helpers", "import json", "Inside perfect-adapter's quota"),
+        (ADAPTER, "queue/fair_queue", "import perfect_adapter.queue.store", "Inside perfect-adapter's queue"),
+        (ADAPTER, "queue/helpers", "import json", "Inside perfect-adapter's queue"),
+        (ADAPTER, "renders/store", "import perfect_adapter.renders.submit", "Inside perfect-adapter's renders"),
+        (ADAPTER, "renders/helpers", "import json", "Inside perfect-adapter's renders"),
+        (ADAPTER, "ambiguous/decision", "import perfect_adapter.ambiguous.store", "ambiguous, templates and copies"),
+        (ADAPTER, "copies/helpers", "import json", "ambiguous, templates and copies"),
+        (ADAPTER, "renders/collect", "import aiohttp", "Only perfect-adapter's vendor package speaks HTTP"),
+        (ADAPTER, "vendor/client", "import asyncpg", "vendor package knows no table"),
     ],
 )
 def test_a_planted_violation_breaks_them(tmp_path: Path, package: str, module: str, line: str, rule: str) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-import aiohttp
 import billing_meter.settings
 import billing_meter.subscriptions
 import job_orchestrator.settings
 import job_orchestrator.subscriptions
 import kiosk_gateway.subscriptions
+import perfect_adapter.settings
 import perfect_adapter.subscriptions
 import upload_signer.subscriptions
 from aiohttp import web
@@ -33,34 +33,19 @@ from kiosk_gateway.handlers import uploads as gateway_uploads
 from kiosk_gateway.handlers.admission import Admission, DurationEstimator
 from kiosk_gateway.handlers.intake import Intake
 from kiosk_gateway.handlers.projection import JobChangeNotifier, JobWatchers
-from perfect_adapter.adapters.calls import Caller
-from perfect_adapter.adapters.classic import Classic
-from perfect_adapter.adapters.downloads import Downloads, Hosts
-from perfect_adapter.adapters.perfect import Perfect
-from perfect_adapter.adapters.signatures import Mailbox
-from perfect_adapter.adapters.uploads import Uploads
-from perfect_adapter.domain.doubt import Policy
-from perfect_adapter.domain.features import Options
-from perfect_adapter.domain.quota import Budget
-from perfect_adapter.domain.room import Rules
-from perfect_adapter.handlers import keep_webhooks
+from perfect_adapter.app import Wakes, assemble, open_gate, open_vendor
 from perfect_adapter.http import PATH, add_routes
-from perfect_adapter.worker.collect import Collector
-from perfect_adapter.worker.inputs import Inputs
-from perfect_adapter.worker.keyring import KeyRing
-from perfect_adapter.worker.line import Line
-from perfect_adapter.worker.resolve import Patience, Resolver
-from perfect_adapter.worker.results import Results
-from perfect_adapter.worker.submit import Submitter, Terms
-from perfect_adapter.worker.sweep import Sweeper
+from perfect_adapter.renders.handlers import store_webhooks
+from perfect_adapter.vendor.clock import ServerDates
+from perfect_adapter.vendor.features import FeatureOptions
+from perfect_adapter.vendor.signatures import WebhookVerifier
 from upload_signer.worker import Checker
 
 CONSENT_VERSION = "v2.0"
 NO_BUS = "nats://nowhere"
 LIVES_S = 900
-LOOK_AFTER_S = 1.0
+POLL_AFTER_S = 1.0
 WIDTH = 8
-UNLIMITED = Budget(calls=0, window_s=300, pace=0)
 
 Pools = Mapping[Service, Pool]
 Step = Callable[[], Awaitable[bool]]
@@ -122,7 +107,8 @@ async def open_house(urls: Mapping[Service, str], s3: S3Server, vendor: PerfectS
         pools = {service: await _open_pool(stack, url) for service, url in urls.items()}
         begin = {service: partial(transaction, pool, NoRelay(service)) for service, pool in pools.items()}
         checker = await _checker(stack, begin[Service.UPLOAD_SIGNER], s3)
-        at_vendor = await _at_vendor(stack, begin[Service.PERFECT_ADAPTER], s3, vendor)
+        adapter = urls[Service.PERFECT_ADAPTER]
+        at_vendor = await _at_vendor(stack, adapter, begin[Service.PERFECT_ADAPTER], s3, vendor)
         gateway = begin[Service.KIOSK_GATEWAY]
         yield House(
             pools=pools,
@@ -145,7 +131,7 @@ def _handlers(urls: Mapping[Service, str]) -> Mapping[Service, Handlers]:
     return {
         Service.UPLOAD_SIGNER: upload_signer.subscriptions.subscriptions(_asleep),
         Service.JOB_ORCHESTRATOR: job_orchestrator.subscriptions.subscriptions(orchestrator, _asleep),
-        Service.PERFECT_ADAPTER: perfect_adapter.subscriptions.subscriptions(Options(), _asleep),
+        Service.PERFECT_ADAPTER: perfect_adapter.subscriptions.subscriptions(FeatureOptions(), _asleep),
         Service.BILLING_METER: billing_meter.subscriptions.subscriptions(billing, PriceBooks()),
         Service.KIOSK_GATEWAY: kiosk_gateway.subscriptions.subscriptions(JobChangeNotifier(JobWatchers())),
     }
@@ -165,32 +151,41 @@ async def _checker(stack: AsyncExitStack, begin: Begin, s3: S3Server) -> Checker
     return Checker(begin, objects, await stack.enter_async_context(PicturePool()))
 
 
-async def _at_vendor(stack: AsyncExitStack, begin: Begin, s3: S3Server, vendor: PerfectServer) -> Sequence[Step]:
-    account = vendor.env()
-    session = await stack.enter_async_context(aiohttp.ClientSession())
-    hosts = Hosts(frozenset({account["PERFECT_RESULT_HOSTS"]}), insecure=True)
-    caller = Caller(session, account["PERFECT_BASE"], 30)
-    perfect = Perfect(caller, Classic(caller), Downloads(session, hosts), Uploads(session, hosts))
-    signer = Signer.of(s3.access(Service.PERFECT_ADAPTER))
-    objects = await stack.enter_async_context(open_store(signer, "AES256"))
-    pictures = await stack.enter_async_context(PicturePool())
-    results = Results(perfect, objects, pictures)
-    ring = KeyRing((account["PERFECT_API_KEY"],), None, "chaos")
-    line = Line(begin, ring, "chaos", UNLIMITED)
-    await ring.refresh(begin)
-    inputs = Inputs("url", signer, objects, pictures, perfect)
-    terms = Terms(Rules(300), WIDTH, 2, LOOK_AFTER_S, 30)
-    submitter = Submitter(line, perfect, inputs, results, terms, _asleep, _asleep)
-    collector = Collector(line, perfect, results, LOOK_AFTER_S, _asleep, lambda _: False, _asleep)
-    resolver = Resolver(line, perfect, Patience(30, Policy.GIVE_UP, 0, 3600), _asleep, _asleep)
-    sweeper = Sweeper(begin, UNLIMITED.window_s, 2, _asleep)
-    return partial(_round, submitter), partial(_round, collector), partial(_round, resolver), sweeper.step
+async def _at_vendor(
+    stack: AsyncExitStack, url: str, begin: Begin, s3: S3Server, vendor: PerfectServer
+) -> Sequence[Step]:
+    settings = perfect_adapter.settings.Settings.model_validate(
+        {
+            **s3.env(Service.PERFECT_ADAPTER),
+            **vendor.env(),
+            "database_url": url,
+            "nats_url": NO_BUS,
+            "PERFECT_EGRESS": "chaos",
+            "PERFECT_QUOTA_CALLS": 0,
+            "PERFECT_PACE_PER_S": 0,
+            "PERFECT_ORDERS_AT_ONCE": WIDTH,
+            "PERFECT_POLL_AFTER_S": POLL_AFTER_S,
+            "PERFECT_TIMEOUT_S": 30,
+            "PERFECT_AMBIGUOUS_WAIT_S": 30,
+        }
+    )
+    dates = ServerDates()
+    workers = assemble(
+        settings=settings,
+        gate=await open_gate(begin, settings, dates),
+        vendor=await open_vendor(stack, settings, dates),
+        objects=await stack.enter_async_context(open_store(Signer.of(settings.s3_access()), settings.s3_sse)),
+        pictures=await stack.enter_async_context(PicturePool()),
+        wakes=Wakes(),
+    )
+    leased = (workers.submitter, workers.collector, workers.resolver)
+    return *(partial(_round, worker) for worker in leased), workers.sweeper.step
 
 
 async def _webhook_endpoint(stack: AsyncExitStack, begin: Begin, vendor: PerfectServer) -> str:
     """Where the vendor may tell of its tasks' ends; returns the URL."""
     app = web.Application()
-    add_routes(app, Mailbox([vendor.webhook_secret]), Batcher(partial(keep_webhooks, begin, _asleep)))
+    add_routes(app, WebhookVerifier([vendor.webhook_secret]), Batcher(partial(store_webhooks, begin, _asleep)))
     runner = web.AppRunner(app)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

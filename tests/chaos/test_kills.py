@@ -39,10 +39,10 @@ async def stack() -> AsyncIterator[Stack]:
         environment={
             "PERFECT_QUOTA_CALLS": "0",
             "PERFECT_PACE_PER_S": "0",
-            "PERFECT_LOOK_AFTER_S": "2",
-            # An order whose answer died with its process is looked for; one that left no trace was never carried out.
-            "PERFECT_DOUBT_WAIT_S": "10",
-            "PERFECT_DOUBT_POLICY": "repeat",
+            "PERFECT_POLL_AFTER_S": "2",
+            # An order whose answer died with its process is searched for; one that left no trace was never carried out.
+            "PERFECT_AMBIGUOUS_WAIT_S": "10",
+            "PERFECT_AMBIGUOUS_POLICY": "repeat",
             "PERFECT_TASK_LONGEST_S": "10",
         },
     )

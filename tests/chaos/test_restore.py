@@ -52,7 +52,7 @@ def running() -> Iterator[tuple[Stack, Tenant]]:
     options = StackOptions(
         durable=False,
         sandbox=["--latency-ms", "300", "--fixed-result", "--quota-calls", "0", "--calls-per-second", "0"],
-        environment={"PERFECT_QUOTA_CALLS": "0", "PERFECT_PACE_PER_S": "0", "PERFECT_LOOK_AFTER_S": "1"},
+        environment={"PERFECT_QUOTA_CALLS": "0", "PERFECT_PACE_PER_S": "0", "PERFECT_POLL_AFTER_S": "1"},
     )
 
     async def start() -> tuple[Stack, Tenant]:

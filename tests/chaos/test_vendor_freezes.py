@@ -12,9 +12,9 @@ from tests.bench.vendor.rig import ADAPTER, running
 
 _SETTINGS = {
     "PERFECT_LEASE_S": "1",
-    "PERFECT_DOUBT_WAIT_S": "1",
-    "PERFECT_DOUBT_POLICY": "repeat",
-    "PERFECT_LOOK_AFTER_S": "0.5",
+    "PERFECT_AMBIGUOUS_WAIT_S": "1",
+    "PERFECT_AMBIGUOUS_POLICY": "repeat",
+    "PERFECT_POLL_AFTER_S": "0.5",
 }
 _SANDBOX = ("--latency-ms", "100", "--fixed-result")
 

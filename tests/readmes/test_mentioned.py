@@ -1,4 +1,4 @@
-"""Commands that are mentioned in passing, in READMEs, decisions and comments of the deployment's files, are there."""
+"""Commands mentioned in READMEs, services' pages, decisions and comments of the deployment's files exist."""
 
 import re
 from itertools import chain
@@ -12,7 +12,8 @@ _VERBS = re.compile(r"^\| ((?:`[a-z-]+`(?:, )?)+) \|", re.MULTILINE)
 
 
 async def test_every_mentioned_command_has_help(terminal: Terminal) -> None:
-    texts = [(ROOT / file).read_text() for file in chain(PLACES, sorted(map(str, ROOT.glob("docs/decisions/*.md"))))]
+    pages = sorted(map(str, chain(ROOT.glob("docs/decisions/*.md"), ROOT.glob("services/*/docs/*.md"))))
+    texts = [(ROOT / file).read_text() for file in chain(PLACES, pages)]
     run_whole = "".join(block.text for file in readmes() for block in blocks_of(file))
     mentioned = {command for text in texts for command in _MENTIONED.findall(text)}
     commands = sorted(command for command in mentioned if command not in run_whole)

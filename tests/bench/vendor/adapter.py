@@ -15,14 +15,14 @@ from typing import Any
 from closet_chassis.lifecycle import run
 from closet_contracts.ownership import Service
 from closet_storage.objects import ObjectStore
-from perfect_adapter.adapters.leased import LeasedBody
-from perfect_adapter.adapters.perfect import Perfect
+from perfect_adapter.ambiguous import resolver
 from perfect_adapter.app import build
+from perfect_adapter.renders.collect import Collector
+from perfect_adapter.renders.results import ResultStorage
+from perfect_adapter.renders.submit import Submitter
 from perfect_adapter.settings import Settings
-from perfect_adapter.worker import resolve
-from perfect_adapter.worker.collect import Collector
-from perfect_adapter.worker.results import Results
-from perfect_adapter.worker.submit import Submitter
+from perfect_adapter.vendor.client import VendorClient
+from perfect_adapter.vendor.transport import LeasedBody
 
 Method = Callable[..., Awaitable[Any]]
 
@@ -73,13 +73,13 @@ def during(crash: Crash, method: Method) -> Method:
 
 STEPS: dict[str, tuple[type, str, Callable[[Crash, Method], Method]]] = {
     "intent_written": (Submitter, "work", before),
-    "confirmed": (Perfect, "create", before),
+    "confirmed": (VendorClient, "create", before),
     "connected": (LeasedBody, "write_with_length", before),
-    "request_sent": (Perfect, "create", during),
-    "answer_received": (Perfect, "create", after),
+    "request_sent": (VendorClient, "create", during),
+    "answer_received": (VendorClient, "create", after),
     "task_id_stored": (Submitter, "_write", after),
-    "look_sent": (Perfect, "look", during),
-    "result_downloaded": (Results, "_pictures", before),
+    "poll_sent": (VendorClient, "get_task", during),
+    "result_downloaded": (ResultStorage, "_pictures", before),
     "result_stored": (ObjectStore, "put", after),
     "event_emitted": (Collector, "_write", after),
 }
@@ -93,7 +93,7 @@ def arm(step: str, on: int, with_signal: str) -> None:
 
 
 if __name__ == "__main__":
-    resolve.MAX_REPEATS = 1000  # an order that is lost four times over is a bad one, but not where everything dies
+    resolver.MAX_REPEATS = 1000  # an order that is lost four times over is a bad one, but not where everything dies
     if "CRASH_AT" in os.environ:
         arm(os.environ["CRASH_AT"], int(os.environ["CRASH_ON"]), os.environ.get("CRASH_SIGNAL", "SIGKILL"))
     sys.exit(run(Service.PERFECT_ADAPTER, Settings, build))

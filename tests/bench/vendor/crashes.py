@@ -14,20 +14,20 @@ from tests.bench.vendor.rig import ADAPTER, Rig, running
 
 REPLICAS = 3
 KEYS = 6
-"""Several, so that an order in doubt holds up one of them only."""
+"""Several, so that an ambiguous order holds up one of them only."""
 _PROGRAM = "tests.bench.vendor.adapter"
 _SANDBOX = ("--latency-ms", "150", "--quota-calls", "0", "--calls-per-second", "0", "--fixed-result")
 _SETTINGS = {
     "PERFECT_QUOTA_CALLS": "0",
     "PERFECT_PACE_PER_S": "0",
-    "PERFECT_LOOK_AFTER_S": "1",
+    "PERFECT_POLL_AFTER_S": "1",
     "PERFECT_LEASE_S": "1",
     # Long after any task has ended: an order that left no trace by then was never carried out. No longer than others
-    # wait for it at the least: two of a key and path are never in doubt together.
-    "PERFECT_DOUBT_WAIT_S": "5",
-    "PERFECT_DOUBT_POLICY": "repeat",
+    # wait for it at the least: two of a key and path are never ambiguous together.
+    "PERFECT_AMBIGUOUS_WAIT_S": "5",
+    "PERFECT_AMBIGUOUS_POLICY": "repeat",
     "PERFECT_TASK_LONGEST_S": "6",
-    "PERFECT_DOUBT_REPEATS": "100000",
+    "PERFECT_AMBIGUOUS_REPEATS": "100000",
 }
 _FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "lost_answer", "probability": 0.05, "operation": "create"},

@@ -17,7 +17,7 @@ _QUOTA = {
     "PERFECT_QUOTA_CALLS": "250",
     "PERFECT_QUOTA_WINDOW_S": str(WINDOW_S / SPEED),
     "PERFECT_PACE_PER_S": str(5 * SPEED),
-    "PERFECT_LOOK_AFTER_S": str(30 / SPEED),
+    "PERFECT_POLL_AFTER_S": str(30 / SPEED),
     "PERFECT_AGED_S": "3600",
 }
 # At that speed drawing pictures would be what is measured; and a second of the vendor's is 33 ms here, within which no

@@ -22,7 +22,7 @@ async def report(each: int) -> dict[str, Any]:
     }
     _tell("an hour of the vendor's clock at saturation, three replicas")
     found |= await hour()
-    _tell("one tenant floods the waiting room")
+    _tell("one tenant floods the queue")
     found |= await flood()
     _tell(f"{each} crashes at every step")
     return found | await crashes(each)

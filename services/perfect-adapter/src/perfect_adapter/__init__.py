@@ -1,1 +1,1 @@
-"""Speaks to the vendor, and to nobody else."""
+"""The adapter to the vendor: the only service that calls its API."""

@@ -1,4 +1,4 @@
-"""`python -m perfect_adapter recover`: what was ordered and how it ended, as the service had told."""
+"""`python -m perfect_adapter recover`: restores orders and their ends from the service's own events."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,19 +10,19 @@ from closet_messaging.transaction import Tx
 from closet_recovery.command import parser, run
 from closet_recovery.recovery import Plan
 
-from perfect_adapter.domain import errors
-from perfect_adapter.domain.features import Options
+from perfect_adapter.renders import completion, restore
+from perfect_adapter.renders.completion import Failure
+from perfect_adapter.renders.states import RenderState
 from perfect_adapter.settings import Settings
-from perfect_adapter.store import recovery
 from perfect_adapter.subscriptions import subscriptions
-from perfect_adapter.worker import ends
-from perfect_adapter.worker.ends import Fail
+from perfect_adapter.vendor import errors
+from perfect_adapter.vendor.features import FeatureOptions
 
 FAIL, REPEAT = "fail", "repeat"
 
 
 class UnknownRender(LookupError):
-    """A task was begun for a render that nobody dispatched, as far as the streams say."""
+    """A task was started for a render without a dispatch in the streams."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,42 +32,49 @@ def main(arguments: Sequence[str]) -> int:
         "--unknown-orders",
         choices=(FAIL, REPEAT),
         required=True,
-        help="what may have been ordered after the backup: end it uncharged, or order it (again)",
+        help="renders that may have been ordered after the backup: fail them uncharged, or order them, perhaps again",
     )
     given = options.parse_args(arguments)
     return run(Settings, "perfect_adapter", partial(plan, given.unknown_orders), given)
 
 
 def plan(unknown_orders: str, settings: Settings) -> Plan:
-    """How this service recovers."""
-    options = Options(settings.tryon_version, settings.skin_format, settings.v2_share)
+    """Return how this service recovers."""
+    options = FeatureOptions(settings.tryon_version, settings.skin_format, settings.v2_share)
     return Plan(
         service=Service.PERFECT_ADAPTER,
         handlers=subscriptions(options, lambda: None),
-        facts={RenderStarted: _begun, RenderSucceeded: _succeeded, RenderFailed: _failed},
-        finish=partial(_settle_unknown, unknown_orders),
+        facts={RenderStarted: _restore_started, RenderSucceeded: _restore_succeeded, RenderFailed: _restore_failed},
+        finish=partial(_finish, unknown_orders),
     )
 
 
-async def _begun(tx: Tx, event: Event[RenderStarted]) -> None:
+async def _restore_started(tx: Tx, event: Event[RenderStarted]) -> None:
     data = event.data
-    if not await recovery.begin(tx.conn, _id_of(event), data.vendor_task_id, event.time, data.vendor_key):
+    if not await restore.restore_started(tx.conn, _id_of(event), data.vendor_task_id, event.time, data.vendor_key):
         raise UnknownRender(_id_of(event))
 
 
-async def _succeeded(tx: Tx, event: Event[RenderSucceeded]) -> None:
-    await recovery.end(tx.conn, _id_of(event), "done", event.time)
+async def _restore_succeeded(tx: Tx, event: Event[RenderSucceeded]) -> None:
+    await restore.restore_ended(tx.conn, _id_of(event), RenderState.DONE, ended_at=event.time)
 
 
-async def _failed(tx: Tx, event: Event[RenderFailed]) -> None:
-    await recovery.end(tx.conn, _id_of(event), "failed", event.time, event.data.code, event.data.vendor_code)
+async def _restore_failed(tx: Tx, event: Event[RenderFailed]) -> None:
+    await restore.restore_ended(
+        tx.conn,
+        _id_of(event),
+        RenderState.FAILED,
+        ended_at=event.time,
+        code=event.data.code,
+        vendor_code=event.data.vendor_code,
+    )
 
 
-async def _settle_unknown(unknown_orders: str, tx: Tx) -> Sequence[str]:
-    unknown = await recovery.waiting(tx.conn)
+async def _finish(unknown_orders: str, tx: Tx) -> Sequence[str]:
+    unknown = await restore.lock_waiting(tx.conn)
     if unknown_orders == REPEAT:
         return [f"{render.render_id}: will be ordered, perhaps for the second time" for render in unknown]
-    await ends.fail(tx, [(render, Fail(errors.AMBIGUOUS)) for render in unknown])
+    await completion.fail(tx, [(render, Failure(errors.AMBIGUOUS)) for render in unknown])
     return [f"{render.render_id}: given up, perhaps ordered" for render in unknown]
 
 

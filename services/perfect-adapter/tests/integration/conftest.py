@@ -38,18 +38,19 @@ from closet_storage.objects import ObjectStore
 from closet_storage.signing import Signer
 from nats.aio.client import Client
 from perfect_adapter.app import build
-from perfect_adapter.domain.features import Options
-from perfect_adapter.domain.quota import Budget
-from perfect_adapter.domain.room import Rules
-from perfect_adapter.ports import Submission
+from perfect_adapter.queue.assignment import OrderingPolicy
+from perfect_adapter.queue.fair_queue import QueuePolicy
+from perfect_adapter.queue.scheduler import Scheduler
+from perfect_adapter.quota.api_keys import KeyRing
+from perfect_adapter.quota.budget import Budget
+from perfect_adapter.quota.gate import CompletedCall, QuotaGate
+from perfect_adapter.renders.collect import Collector
+from perfect_adapter.renders.inputs import InputPreparer
+from perfect_adapter.renders.submit import Submitted, Submitter
 from perfect_adapter.settings import Settings
 from perfect_adapter.subscriptions import subscriptions
-from perfect_adapter.worker.collect import Collector
-from perfect_adapter.worker.inputs import Inputs
-from perfect_adapter.worker.keyring import KeyRing
-from perfect_adapter.worker.line import Called, Line
-from perfect_adapter.worker.outcomes import Submitted
-from perfect_adapter.worker.submit import Submitter, Terms
+from perfect_adapter.vendor.answers import CreateAnswer
+from perfect_adapter.vendor.features import FeatureOptions
 from PIL import Image
 
 PACKAGES = ("closet_messaging", "perfect_adapter")
@@ -236,25 +237,49 @@ class Dead:
         self.pool = pool
         neither: Any = None
         ring = KeyRing((api_key,), None, "default")
-        self.line = Line(begin, ring, "default", Budget(0, 300, 0))
-        inputs = Inputs("url", Signer("http://s3", "r", "bucket", "k", "s"), neither, neither, neither)
-        terms = Terms(Rules(300), 32, 2, 30, 120)
-        self.submitter = Submitter(self.line, vendor, inputs, neither, terms, _nothing, _nothing)
-        self.collector = Collector(self.line, neither, neither, 30, _nothing, lambda _: False, _nothing)
+        self.gate = QuotaGate(begin=begin, ring=ring, egress="default", budget=Budget(0, 300, 0))
+        self.submitter = Submitter(
+            gate=self.gate,
+            vendor=vendor,
+            inputs=InputPreparer(
+                mode="url",
+                signer=Signer("http://s3", "r", "bucket", "k", "s"),
+                objects=neither,
+                pictures=neither,
+                vendor=neither,
+            ),
+            results=neither,
+            scheduler=Scheduler(
+                self.gate,
+                OrderingPolicy(queue=QueuePolicy(300), at_once=32, calls_per_task=2, ambiguous_wait_s=120),
+            ),
+            poll_after_s=30,
+            on_task_started=_nothing,
+            on_ambiguous=_nothing,
+        )
+        self.collector = Collector(
+            gate=self.gate,
+            vendor=neither,
+            results=neither,
+            poll_after_s=30,
+            on_ambiguous=_nothing,
+            should_delete_copies=lambda _: False,
+            on_copy_to_delete=_nothing,
+        )
 
     async def take(self, *events: Any) -> None:
-        await handle_batch(self.pool, Nobody(), subscriptions(Options(), _nothing), events)
+        await handle_batch(self.pool, Nobody(), subscriptions(FeatureOptions(), _nothing), events)
 
     async def claim(self) -> Any:
         """Writes one intent, and dies."""
         [self.claimed] = (await self.submitter.claim(1)).items
         return self.claimed.render
 
-    async def answer(self, answer: Submission) -> None:
+    async def answer(self, answer: CreateAnswer) -> None:
         """It was not dead after all: the answer has come."""
         claim = self.claimed
-        called = Called(claim.create_call, claim.render.key, answer)
-        await self.submitter._written.submit(Submitted(claim.render, [called], answer, datetime.now(UTC)))
+        called = CompletedCall(claim.create_call, claim.render.key, answer)
+        await self.submitter._writer.submit(Submitted(claim.render, [called], answer, datetime.now(UTC)))
 
 
 def _nothing() -> None: ...
@@ -264,7 +289,7 @@ def _nothing() -> None: ...
 async def make_dead(pool: Pool, perfect_server: Any) -> Callable[..., Awaitable[Dead]]:
     async def make(begin: Begin, vendor: Any = None) -> Dead:
         dead = Dead(pool, begin, perfect_server.api_key, vendor)
-        await dead.line.ring.refresh(begin)
+        await dead.gate.ring.refresh(begin)
         return dead
 
     return make

@@ -74,7 +74,7 @@ async def capacities(world: Any) -> list[Any]:
     return [event.data for event in events if event.type.endswith(".capacity_changed.v1")]
 
 
-async def test_capacity_is_told_when_it_changes(start: Any, world: Any, pool: Pool) -> None:
+async def test_capacity_is_published_when_it_changes(start: Any, world: Any, pool: Pool) -> None:
     await start(PERFECT_QUOTA_CALLS=250)
 
     async def told(waiting: int) -> bool:
@@ -113,7 +113,7 @@ async def test_templates_are_listed_and_paged(start: Any, world: Any, nats_url: 
             await ask(nc, ListTemplates(kind="hairstyle"))
         assert caught.value.code == "templates_unavailable"
         await world.relist_templates()
-        await start()  # whoever starts looks at once
+        await start()  # a replica that starts measures at once
 
         async def listed() -> Any:
             try:
@@ -135,8 +135,8 @@ async def test_templates_are_listed_and_paged(start: Any, world: Any, nats_url: 
         await drain(nc)
 
 
-async def test_a_stop_is_told_with_its_end(start: Any, world: Any, pool: Pool) -> None:
-    """An order in doubt holds up what waits for it; a pause of the address holds up everything."""
+async def test_a_stop_is_published_with_its_end(start: Any, world: Any, pool: Pool) -> None:
+    """An ambiguous order holds up what waits for it; a pause of the address holds up everything."""
     await start(PERFECT_ORDERS_AT_ONCE=1)
     await world.vendor.fault("html_error", operation="create", status=502)
     await world.job()

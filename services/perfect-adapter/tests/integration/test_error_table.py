@@ -7,10 +7,10 @@ from closet_chassis.postgres import Pool
 from closet_contracts.render import RenderFailed
 from closet_contracts.work import TextToImage
 from closet_devstack.testing import eventually
-from perfect_adapter.domain.errors import ENGINE_FAILURES, REQUEST_FAILURES
-from perfect_adapter.domain.keys import is_about_the_key
+from perfect_adapter.vendor.errors import ENGINE_FAILURES, REQUEST_FAILURES
+from perfect_adapter.vendor.keys import is_about_the_key
 
-REFUSED = {code: 401 if "Key" in code or "Token" in code else 400 for code in REQUEST_FAILURES}
+REFUSED = {code: 401 if "ApiKey" in code or "Token" in code else 400 for code in REQUEST_FAILURES}
 REFUSED["InvalidTaskId"] = 400
 ABOUT_US = [code for code, status in REFUSED.items() if is_about_the_key(status, code)]
 
@@ -56,7 +56,7 @@ async def test_every_refusal_of_a_key(start: Any, world: Any, pool: Pool, code: 
     assert await pool.fetchval("SELECT reason FROM parties WHERE state = 'out'") == code
 
 
-async def test_a_task_that_is_unknown_when_looked_at(start: Any, world: Any) -> None:
+async def test_a_task_that_is_unknown_when_polled(start: Any, world: Any) -> None:
     await start()
     await world.vendor.fault("refuse", operation="look", status=400, code="InvalidTaskId")
     end = await fails(world)
@@ -64,8 +64,8 @@ async def test_a_task_that_is_unknown_when_looked_at(start: Any, world: Any) -> 
 
 
 async def test_a_task_that_times_out_ends_alone(start: Any, world: Any, pool: Pool) -> None:
-    """The vendor says so at every look: it is one task, and no reason to leave its feature alone."""
-    await start(PERFECT_LOOK_AFTER_S=0.1)
+    """The vendor says so at every poll: it is one task, and no reason to open its feature's circuit."""
+    await start(PERFECT_POLL_AFTER_S=0.1)
     for _ in range(3):
         await world.vendor.fault("task_timeout")
         end = await fails(world)
@@ -77,7 +77,7 @@ async def test_a_task_that_times_out_ends_alone(start: Any, world: Any, pool: Po
     assert (await world.end(await world.job(work=TextToImage(prompt="a hat"), inputs=()))).data.results
 
 
-async def test_codes_that_nobody_knows_survive(start: Any, world: Any) -> None:
+async def test_unknown_codes_survive(start: Any, world: Any) -> None:
     await start()
     await world.vendor.fault("engine_error", code="error_of_next_year")
     end = await fails(world)

@@ -211,7 +211,7 @@ async def test_what_the_vendor_would_refuse_costs_no_call(
 
 
 async def test_inputs_may_be_uploaded(start: Any, world: Any) -> None:
-    """Where the vendor cannot reach our storage: one call for all files, one to create, one look."""
+    """Where the vendor cannot reach our storage: one call for all files, one to create, one poll."""
     await start(PERFECT_INPUTS="upload")
     end = await made(world, TryOn(), ON_PERSON)
     assert isinstance(end, RenderSucceeded), end
@@ -288,7 +288,7 @@ async def test_the_classic_profile(start: Any, world: Any, perfect_server: Any, 
     assert end.vendor_calls == 1
 
 
-async def test_a_lost_answer_of_the_classic_profile_is_not_looked_for(
+async def test_a_lost_answer_of_the_classic_profile_is_not_searched_for(
     start: Any, world: Any, perfect_server: Any
 ) -> None:
     await start(PERFECT_V2_API=0, PERFECT_CLASSIC_BASE=perfect_server.url)

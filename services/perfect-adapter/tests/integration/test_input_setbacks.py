@@ -7,7 +7,7 @@ from closet_chassis.postgres import Pool
 from closet_contracts.render import RenderFailed, RenderSucceeded
 from closet_devstack.testing import eventually
 from closet_storage.objects import ObjectStore, StorageUnavailable
-from perfect_adapter.adapters.uploads import Uploads
+from perfect_adapter.vendor.uploads import InputUploader
 
 
 async def test_our_storage_away_costs_no_calls_and_few_tries(
@@ -41,7 +41,7 @@ async def test_an_upload_that_is_not_taken_is_tried_ever_more_seldom_and_then_gi
     async def refused(*_: Any) -> bool:
         return False
 
-    monkeypatch.setattr(Uploads, "put", refused)
+    monkeypatch.setattr(InputUploader, "put", refused)
     await start(PERFECT_INPUTS="upload")
     job_id = await world.job()
     for setbacks in range(1, 8):

@@ -10,13 +10,13 @@ from closet_chassis.postgres import Pool
 from closet_contracts.render import RenderSucceeded
 from closet_devstack.testing import eventually
 from perfect_adapter.admin import main
-from perfect_adapter.domain.keys import Key
+from perfect_adapter.vendor.keys import ApiKey
 
 
 @pytest.fixture
-async def keys(world: Any) -> tuple[Key, Key]:
+async def keys(world: Any) -> tuple[ApiKey, ApiKey]:
     """Two good ones."""
-    pair = Key(secrets.token_hex(8)), Key(secrets.token_hex(8))
+    pair = ApiKey(secrets.token_hex(8)), ApiKey(secrets.token_hex(8))
     await world.vendor.change(api_keys=[key.secret for key in pair])
     return pair
 
@@ -25,7 +25,9 @@ async def used(world: Any) -> list[str]:
     return sorted({task["key"] for task in await world.vendor.tasks()})
 
 
-async def test_work_is_spread_and_each_task_stays_with_its_key(start: Any, world: Any, keys: tuple[Key, Key]) -> None:
+async def test_work_is_spread_and_each_task_stays_with_its_key(
+    start: Any, world: Any, keys: tuple[ApiKey, ApiKey]
+) -> None:
     await start(PERFECT_API_KEY=f"{keys[0].secret},{keys[1].secret}")
     for job_id in [await world.job() for _ in range(6)]:
         assert isinstance((await world.end(job_id)).data, RenderSucceeded)
@@ -38,7 +40,7 @@ async def test_work_is_spread_and_each_task_stays_with_its_key(start: Any, world
     [("inactive_keys", "InactiveApiKey"), ("expired_keys", "ExpiredApiKey")],
 )
 async def test_a_key_that_is_refused_is_out_and_the_other_goes_on(
-    start: Any, world: Any, pool: Pool, keys: tuple[Key, Key], change: str, reason: str
+    start: Any, world: Any, pool: Pool, keys: tuple[ApiKey, ApiKey], change: str, reason: str
 ) -> None:
     bad, good = keys
     await start(PERFECT_API_KEY=f"{bad.secret},{good.secret}")
@@ -54,7 +56,7 @@ async def test_a_key_that_is_refused_is_out_and_the_other_goes_on(
 
 
 async def test_keys_come_and_go_without_a_restart(
-    start: Any, world: Any, pool: Pool, keys: tuple[Key, Key], tmp_path: Path
+    start: Any, world: Any, pool: Pool, keys: tuple[ApiKey, ApiKey], tmp_path: Path
 ) -> None:
     first, second = keys
     file = tmp_path / "keys"
@@ -68,7 +70,7 @@ async def test_keys_come_and_go_without_a_restart(
 
 
 async def test_a_key_that_is_drained_finishes_what_it_began(
-    start: Any, world: Any, pool: Pool, keys: tuple[Key, Key]
+    start: Any, world: Any, pool: Pool, keys: tuple[ApiKey, ApiKey]
 ) -> None:
     old, new = keys
     await start(PERFECT_API_KEY=f"{old.secret}")
@@ -85,7 +87,7 @@ async def test_a_key_that_is_drained_finishes_what_it_began(
 
 
 async def test_no_key_is_ever_shown(
-    start: Any, world: Any, pool: Pool, keys: tuple[Key, Key], capfd: pytest.CaptureFixture[str]
+    start: Any, world: Any, pool: Pool, keys: tuple[ApiKey, ApiKey], capfd: pytest.CaptureFixture[str]
 ) -> None:
     await start(PERFECT_API_KEY=keys[0].secret)
     await world.vendor.change(inactive_keys=[keys[0].secret])
@@ -109,7 +111,7 @@ async def test_the_operators_verbs(
         "S3_SECRET_ACCESS_KEY": "s",
     }.items():
         monkeypatch.setenv(name, value)
-    (name,) = dead.line.ring.keys
+    (name,) = dead.gate.ring.keys
 
     def run(*arguments: str) -> tuple[int, str]:
         code = main(arguments)

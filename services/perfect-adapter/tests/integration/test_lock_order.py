@@ -9,9 +9,9 @@ import pytest
 from closet_chassis.postgres import Pool
 from closet_contracts.generation import Priority
 from closet_devstack.testing import eventually
-from perfect_adapter.store.locks import ORDER
-from perfect_adapter.worker.probe import Prober
-from perfect_adapter.worker.templates import Lister
+from perfect_adapter.quota.key_health import KeyHealthCheck
+from perfect_adapter.quota.lock_order import ORDER
+from perfect_adapter.templates.sync import TemplateSync
 
 _WRITES = re.compile(r"\b(?:UPDATE|INSERT INTO|DELETE FROM)\s+([a-z_]+)", re.IGNORECASE)
 _LOCKS = re.compile(r"\bFROM\s+([a-z_]+)\b[^;]*?\bFOR UPDATE\b(?!\s+SKIP)", re.IGNORECASE | re.DOTALL)
@@ -60,10 +60,10 @@ def _steps(transaction: list[str]) -> list[str]:
 async def test_every_transaction_locks_in_the_one_order(
     transactions: list[list[str]], start: Any, world: Any, pool: Pool
 ) -> None:
-    """Orders, looks, doubts, refusals, pauses, deletions, webhooks of strangers, probes, lists and cancellations."""
+    """Orders, polls, ambiguous orders, refusals, pauses, deletions, foreign webhooks, checks, lists, ends of jobs."""
     for _ in range(2):
         await start(
-            PERFECT_DELETE_COPIES="*", PERFECT_DOUBT_WAIT_S=1, PERFECT_ORDERS_AT_ONCE=1, PERFECT_QUOTA_WINDOW_S=3
+            PERFECT_DELETE_COPIES="*", PERFECT_AMBIGUOUS_WAIT_S=1, PERFECT_ORDERS_AT_ONCE=1, PERFECT_QUOTA_WINDOW_S=3
         )
     await world.relist_templates()
     await world.vendor.fault("lost_answer", 2, operation="create")
@@ -99,7 +99,9 @@ def _is_held_already(steps: list[str]) -> bool:
     return firsts == sorted(firsts, key=ORDER.index)
 
 
-async def test_parties_are_locked_the_address_first(transactions: list[list[str]], start: Any, world: Any) -> None:
+async def test_quota_subjects_are_locked_the_address_first(
+    transactions: list[list[str]], start: Any, world: Any
+) -> None:
     await start()
     await world.end(await world.job())
     statements = [each for transaction in transactions for each in transaction if "FROM parties" in each]
@@ -116,7 +118,7 @@ async def test_a_list_whose_maker_died_is_made_within_a_minute(pool: Pool, world
             raise RuntimeError("died")
 
     await world.relist_templates()
-    lister: Any = Lister(dead.line, Broken())  # type: ignore[arg-type]
+    lister: Any = TemplateSync(dead.gate, Broken())  # type: ignore[arg-type]
     with pytest.raises(RuntimeError):
         await lister.step()
     assert await pool.fetchval("SELECT due_at < now() + interval '61 s' FROM template_lists")
@@ -128,7 +130,7 @@ async def test_an_account_whose_question_died_is_asked_about_within_a_minute(poo
         async def balance(self, *_: Any) -> Any:
             raise RuntimeError("died")
 
-    prober: Any = Prober(dead.line, Broken(), 600, lambda: None)  # type: ignore[arg-type]
+    prober: Any = KeyHealthCheck(dead.gate, Broken(), 600, lambda: None)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError):
         await prober.step()
     assert await pool.fetchval("SELECT probe_at < now() + interval '61 s' FROM parties WHERE kind = 'key'")

@@ -9,32 +9,32 @@ from closet_contracts.generation import Priority
 from closet_contracts.render import RenderFailed, RenderSucceeded
 from closet_contracts.work import TextToImage
 from closet_devstack.testing import eventually
-from perfect_adapter.domain.doubt import (
-    Adopt,
-    NotYet,
-    Rivals,
-    Stray,
+from perfect_adapter.ambiguous import store
+from perfect_adapter.ambiguous.decision import (
+    AwaitCompetitor,
+    ClaimTask,
+    CompetingOrders,
+    Ownership,
     Undecidable,
-    Verdict,
-    may_be_made_until,
-    next_step,
+    UnmatchedTask,
+    decide,
+    latest_order_time,
 )
-from perfect_adapter.domain.features import FEATURES
-from perfect_adapter.ports import Created
-from perfect_adapter.store import doubts
+from perfect_adapter.vendor.answers import Created
+from perfect_adapter.vendor.features import FEATURES
 
 HAT = TextToImage(prompt="a hat")
 
 
-async def in_doubt(pool: Pool) -> None:
+async def is_ambiguous(pool: Pool) -> None:
     await eventually(lambda: pool.fetchval("SELECT count(*) > 0 FROM renders WHERE state = 'doubtful'"))
 
 
-async def test_an_order_in_doubt_stops_neither_other_features_nor_a_kiosk(start: Any, world: Any, pool: Pool) -> None:
+async def test_an_ambiguous_order_stops_neither_other_features_nor_a_kiosk(start: Any, world: Any, pool: Pool) -> None:
     await start(PERFECT_ORDERS_AT_ONCE=1)
     await world.vendor.fault("html_error", operation="create", status=502)
     lost = await world.job()
-    await in_doubt(pool)
+    await is_ambiguous(pool)
     held = await world.job()
     kiosk = await world.job(priority=Priority.KIOSK_LIVE)
     hat = await world.job(work=HAT, inputs=())
@@ -51,10 +51,10 @@ async def test_others_go_on_when_the_history_after_twice_the_typical_time_shows_
     await world.end(await world.job())  # what is typical
     await world.vendor.fault("html_error", operation="create", status=502)
     lost = await world.job()
-    await in_doubt(pool)
+    await is_ambiguous(pool)
     assert isinstance((await world.end(await world.job(), timeout=40)).data, RenderSucceeded)
     assert await pool.fetchval("SELECT state FROM renders WHERE job_id = $1", lost) == "doubtful", (
-        "it is still looked for"
+        "it is still searched for"
     )
 
 
@@ -67,7 +67,7 @@ async def test_a_lost_task_that_turns_up_after_others_went_on_is_still_its_own(
     await world.vendor.fault("slow_task", ms=9000)
     await world.vendor.fault("lost_answer", operation="create")
     lost = await world.job()
-    await in_doubt(pool)
+    await is_ambiguous(pool)
     others = [await world.job() for _ in range(3)]
     for job_id in (*others, lost):
         assert isinstance((await world.end(job_id, timeout=40)).data, RenderSucceeded)
@@ -76,10 +76,10 @@ async def test_a_lost_task_that_turns_up_after_others_went_on_is_still_its_own(
     assert await pool.fetchval("SELECT task_id FROM renders WHERE job_id = $1", lost) == tasks[1]["taskId"]
 
 
-async def test_an_order_in_doubt_is_looked_for_before_others_go_on_however_old_it_is(
+async def test_an_ambiguous_order_is_searched_for_before_others_go_on_however_old_it_is(
     start: Any, world: Any, pool: Pool, dead: Any
 ) -> None:
-    """After an outage of ours its time is over before anybody could look: two in doubt could not be told apart."""
+    """After an outage of ours its time is over before any search: two ambiguous orders could not be told apart."""
     lost, held = world.dispatched(), world.dispatched()
     await dead.take(lost)
     await dead.claim()
@@ -98,18 +98,18 @@ async def test_an_order_in_doubt_is_looked_for_before_others_go_on_however_old_i
     assert [row[0] for row in calls if row[0] in {"history", "create"}] == ["create", "history", "history", "create"]
 
 
-async def test_features_that_share_a_path_are_rivals(pool: Pool, dead: Any, world: Any) -> None:
-    """A look cannot tell an HD analysis from another; so neither is given the other's task."""
+async def test_features_that_share_a_path_compete(pool: Pool, dead: Any, world: Any) -> None:
+    """A poll cannot tell an HD analysis from another; so neither is given the other's task."""
     for _ in range(2):
         await dead.take(world.dispatched())
     claims = (await dead.submitter.claim(2)).items
     await pool.execute("UPDATE renders SET state = 'doubtful', feature = 'skin'")
     await pool.execute("UPDATE renders SET feature = 'skin-hd' WHERE render_id = $1", claims[0].render.render_id)
     await pool.execute("UPDATE renders SET due_at = now()")
-    async with dead.line.begin() as tx:
-        render = await doubts.next_due(tx.conn, list(dead.line.ring.keys))
+    async with dead.gate.begin() as tx:
+        render = await store.lock_next_due(tx.conn, list(dead.gate.ring.keys))
         assert render is not None
-        assert await doubts.rivals(tx.conn, render, (), 3600) == Rivals(others=1)
+        assert await store.competing_orders(tx.conn, render, (), 3600) == CompetingOrders(others=1)
 
 
 async def test_an_order_waits_for_the_answer_of_one_in_hand_that_may_have_made_the_task(
@@ -130,7 +130,7 @@ async def test_an_order_waits_for_the_answer_of_one_in_hand_that_may_have_made_t
     )
     path = FEATURES["tryon-v4"].path
     await pool.execute("INSERT INTO strays SELECT 'task-1', key, $1, 'ours', now() FROM renders LIMIT 1", path)
-    await start(PERFECT_DOUBT_WAIT_S=5, PERFECT_DOUBT_POLICY="repeat")
+    await start(PERFECT_AMBIGUOUS_WAIT_S=5, PERFECT_AMBIGUOUS_POLICY="repeat")
     await eventually(lambda: pool.fetchval("SELECT doubts > 0 FROM renders WHERE job_id = $1", lost.data.job_id))
     assert await pool.fetchval("SELECT state FROM renders WHERE job_id = $1", lost.data.job_id) == "doubtful"
     await dead.answer(Created("task-1"))
@@ -140,17 +140,20 @@ async def test_an_order_waits_for_the_answer_of_one_in_hand_that_may_have_made_t
 def test_an_order_made_after_a_task_was_seen_has_not_made_it() -> None:
     """So it is not waited for; but its clock and the vendor's may differ, so that no picture is given away for it."""
     seen = datetime.now(UTC)
-    strays = [Stray("task-1", Verdict.OURS, seen), Stray("task-2", Verdict.FOREIGN, seen + timedelta(hours=1))]
-    assert may_be_made_until(strays) == seen + timedelta(seconds=30)
-    assert may_be_made_until(strays[1:]) is None
-    assert next_step(strays, Rivals(others=1)) == Undecidable()
-    assert next_step(strays, Rivals(in_hand=1, others=1)) == NotYet()
-    assert next_step(strays, Rivals()) == Adopt("task-1")
+    tasks = [
+        UnmatchedTask("task-1", Ownership.OURS, seen),
+        UnmatchedTask("task-2", Ownership.FOREIGN, seen + timedelta(hours=1)),
+    ]
+    assert latest_order_time(tasks) == seen + timedelta(seconds=30)
+    assert latest_order_time(tasks[1:]) is None
+    assert decide(tasks, CompetingOrders(others=1)) == Undecidable()
+    assert decide(tasks, CompetingOrders(in_hand=1, others=1)) == AwaitCompetitor()
+    assert decide(tasks, CompetingOrders()) == ClaimTask("task-1")
 
 
 @pytest.mark.parametrize("code", [None, "BadRequest"])
 @pytest.mark.parametrize("status", [400, 404])
-async def test_a_look_that_is_definitely_refused_ends_it_at_once(
+async def test_a_poll_that_is_definitely_refused_ends_it_at_once(
     start: Any, world: Any, status: int, code: str | None
 ) -> None:
     await start()
@@ -159,14 +162,14 @@ async def test_a_look_that_is_definitely_refused_ends_it_at_once(
     assert (type(end), end.code, end.vendor_calls) == (RenderFailed, "vendor_task_lost", 2)
 
 
-async def test_somebody_elses_task_costs_one_look_however_long_its_webhook_stays_open(
+async def test_somebody_elses_task_costs_one_poll_however_long_its_webhook_stays_open(
     start: Any, world: Any, pool: Pool
 ) -> None:
-    await start(PERFECT_DOUBT_WAIT_S=8)
+    await start(PERFECT_AMBIGUOUS_WAIT_S=8)
     await world.vendor.fault("cut", operation="create")
     await world.vendor.fault("refuse", -1, operation="look", status=404)
     lost = await world.job()
-    await in_doubt(pool)
+    await is_ambiguous(pool)
     await pool.execute("INSERT INTO webhooks VALUES ('msg_f', 'foreign', 'success', now())")
     assert (await world.end(lost, timeout=40)).data.code == "vendor_ambiguous"
     calls = await world.calls()
@@ -176,11 +179,11 @@ async def test_somebody_elses_task_costs_one_look_however_long_its_webhook_stays
 
 async def test_an_outage_of_the_vendor_costs_few_calls(start: Any, world: Any, pool: Pool) -> None:
     """Long after the wait is over, too: there is no end to it as long as the history cannot be read."""
-    await start(PERFECT_DOUBT_WAIT_S=1, PERFECT_ORDERS_AT_ONCE=1)
+    await start(PERFECT_AMBIGUOUS_WAIT_S=1, PERFECT_ORDERS_AT_ONCE=1)
     for operation in ("create", "history"):
         await world.vendor.fault("html_error", -1, operation=operation, status=502)
     lost = await world.job()
-    await in_doubt(pool)
+    await is_ambiguous(pool)
     await pool.execute("UPDATE renders SET asked_at = asked_at - interval '1 minute'")
     await eventually(lambda: pool.fetchval("SELECT doubts >= 3 FROM renders"), timeout=40)
     assert (await world.calls())["history"] <= 4
@@ -190,12 +193,12 @@ async def test_an_outage_of_the_vendor_costs_few_calls(start: Any, world: Any, p
     assert (await world.end(lost, timeout=40)).data.code == "vendor_ambiguous"
 
 
-async def test_an_order_that_can_never_be_looked_for_is_given_up(start: Any, world: Any, pool: Pool) -> None:
-    await start(PERFECT_DOUBT_WAIT_S=0.5, PERFECT_TASK_LONGEST_S=1.5)
+async def test_an_order_that_can_never_be_searched_for_is_given_up(start: Any, world: Any, pool: Pool) -> None:
+    await start(PERFECT_AMBIGUOUS_WAIT_S=0.5, PERFECT_TASK_LONGEST_S=1.5)
     for operation in ("create", "history"):
         await world.vendor.fault("html_error", -1, operation=operation, status=502)
     job_id = await world.job()
-    await in_doubt(pool)
+    await is_ambiguous(pool)
     await pool.execute("UPDATE renders SET in_vain = 7")  # several minutes of trying
     await pool.execute("UPDATE renders SET asked_at = asked_at - interval '10 s'")
     await eventually(lambda: pool.fetchval("SELECT in_vain >= 8 FROM renders"))
@@ -214,8 +217,8 @@ async def test_an_order_that_can_never_be_looked_for_is_given_up(start: Any, wor
 async def test_an_order_that_is_searched_is_searched_once_more_after_the_wait(
     start: Any, world: Any, pool: Pool, searched_s: int, in_vain: int
 ) -> None:
-    """However old it is, however often it was looked for: only one that cannot be searched ends unsearched."""
-    await start(PERFECT_DOUBT_POLICY="repeat", PERFECT_DOUBT_WAIT_S=60, PERFECT_TASK_LONGEST_S=70)
+    """However old it is, however often it was searched for: only one that cannot be searched ends unsearched."""
+    await start(PERFECT_AMBIGUOUS_POLICY="repeat", PERFECT_AMBIGUOUS_WAIT_S=60, PERFECT_TASK_LONGEST_S=70)
     await world.vendor.fault("cut", operation="create")
     job_id = await world.job()
     await eventually(lambda: pool.fetchval("SELECT doubts > 0 AND lease IS NULL FROM renders WHERE state = 'doubtful'"))

@@ -25,13 +25,13 @@ from closet_contracts.work import (
 )
 from closet_devstack.samples import person_picture
 from closet_devstack.testing import eventually
-from perfect_adapter.adapters.calls import Caller
-from perfect_adapter.adapters.classic import Classic
-from perfect_adapter.adapters.downloads import Downloads, Hosts
-from perfect_adapter.adapters.perfect import Perfect
-from perfect_adapter.adapters.uploads import Uploads
-from perfect_adapter.domain.features import FEATURES
-from perfect_adapter.domain.keys import Key
+from perfect_adapter.vendor.classic import ClassicProfile
+from perfect_adapter.vendor.client import VendorClient
+from perfect_adapter.vendor.downloads import AllowedHosts, ResultDownloader
+from perfect_adapter.vendor.features import FEATURES
+from perfect_adapter.vendor.keys import ApiKey
+from perfect_adapter.vendor.transport import Transport
+from perfect_adapter.vendor.uploads import InputUploader
 from PIL import Image
 from vendor_documents import PICTURES, names_of_pictures, operation_of, picture_problems, problems
 from vendor_recorder import Recorder, Sent, recording
@@ -206,9 +206,11 @@ async def test_what_is_uploaded_and_deleted(shop: Shop, start: Any) -> None:
 
 async def test_what_is_asked_of_the_account(recorder: Recorder, perfect_server: Any) -> None:
     async with aiohttp.ClientSession() as session:
-        caller, hosts = Caller(session, recorder.url, 10), Hosts(frozenset(), insecure=True)
-        vendor = Perfect(caller, Classic(caller), Downloads(session, hosts), Uploads(session, hosts))
-        key = Key(perfect_server.api_key)
+        caller, hosts = Transport(session, recorder.url, 10), AllowedHosts(frozenset(), insecure=True)
+        vendor = VendorClient(
+            caller, ClassicProfile(caller), ResultDownloader(session, hosts), InputUploader(session, hosts)
+        )
+        key = ApiKey(perfect_server.api_key)
         await vendor.balance(key)
         for page in (None, "a/page+token="):
             await vendor.history(key, page)
@@ -220,4 +222,6 @@ async def test_what_is_asked_of_the_account(recorder: Recorder, perfect_server: 
 
 
 def test_every_feature_is_described() -> None:
-    assert {f"POST {feature.path}" for feature in FEATURES.values() if not feature.classic} == set(PICTURES["features"])
+    assert {f"POST {feature.path}" for feature in FEATURES.values() if not feature.is_classic} == set(
+        PICTURES["features"]
+    )

@@ -1,4 +1,4 @@
-"""Creations that the vendor refuses, throttles, does not hear, or leaves in doubt: at most one task, and a true end."""
+"""Creations that the vendor refuses, throttles, never gets, or leaves ambiguous: at most one task, one true end."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,7 +45,7 @@ async def test_an_empty_account_takes_its_key_out_until_it_is_filled(start: Any,
     await eventually(lambda: pool.fetchval("SELECT units BETWEEN 990 AND 1000 FROM parties WHERE kind = 'key'"))
 
 
-async def test_an_account_that_does_not_suffice_for_something_dear_goes_on_with_what_is_cheap(
+async def test_an_account_that_does_not_suffice_for_an_expensive_task_goes_on_with_cheap_ones(
     start: Any, world: Any, pool: Pool
 ) -> None:
     await start()
@@ -116,7 +116,7 @@ async def test_a_vendor_that_stays_down_ends_the_render_in_time(start: Any, worl
 
 
 async def test_a_429_pauses_the_lane_for_everybody(start: Any, world: Any, pool: Pool) -> None:
-    """Our own count says that there is room; the vendor's says that there is none."""
+    """Our own count allows a call; the vendor's does not."""
     await world.vendor.change(quota_calls=4, quota_window_s=3600)
     for _ in range(2):
         await start(PERFECT_QUOTA_CALLS=0, PERFECT_QUOTA_WINDOW_S=6)

@@ -9,9 +9,9 @@ import pytest
 from closet_chassis.postgres import Pool
 from closet_contracts.ownership import Service
 from closet_messaging.transaction import Tx, transaction
-from perfect_adapter.domain.backoff import Backoff
-from perfect_adapter.ports import Created
-from perfect_adapter.worker import line
+from perfect_adapter.quota.backoff import Backoff
+from perfect_adapter.renders import completion
+from perfect_adapter.vendor.answers import Created
 
 
 class Nobody:
@@ -21,7 +21,7 @@ class Nobody:
         """Leave them to the sweeper."""
 
 
-class Vendor:
+class VendorClient:
     """Takes every order."""
 
     def __init__(self, lose: Callable[[], None]) -> None:
@@ -57,9 +57,9 @@ class Database:
 async def test_a_task_that_exists_is_known_when_the_database_is_back(
     world: Any, pool: Pool, make_dead: Any, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
-    monkeypatch.setattr(line, "WRITE_AGAIN", Backoff(0.01, 0.01))
+    monkeypatch.setattr(completion, "RETRY_WRITE", Backoff(0.01, 0.01))
     database = Database(pool)
-    vendor = Vendor(lambda: setattr(database, "lost", lost))
+    vendor = VendorClient(lambda: setattr(database, "lost", lost))
     replica = await make_dead(database.begin, vendor)
     await replica.take(world.dispatched())
     await replica.claim()
@@ -74,9 +74,9 @@ async def test_a_task_that_exists_is_known_when_the_database_is_back(
 async def test_an_order_that_could_not_be_confirmed_is_not_sent_and_waits_again(
     world: Any, pool: Pool, make_dead: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "WRITE_AGAIN", Backoff(0.01, 0.01))
+    monkeypatch.setattr(completion, "RETRY_WRITE", Backoff(0.01, 0.01))
     database = Database(pool)
-    vendor = Vendor(lambda: None)
+    vendor = VendorClient(lambda: None)
     replica = await make_dead(database.begin, vendor)
     await replica.take(world.dispatched())
     await replica.claim()

@@ -1,6 +1,6 @@
 import asyncpg
 from closet_chassis.postgres import Pool
-from perfect_adapter.store.leftovers import DROPS_OF_ENDED_JOBS
+from perfect_adapter.renders.recovery import DROPS_OF_ENDED_JOBS
 
 
 async def test_the_sweep_reads_open_renders_only(pool: Pool, owner_url: str) -> None:

@@ -10,11 +10,11 @@ from closet_contracts.ids import new_id
 from closet_contracts.job import JobExpired
 from closet_contracts.render import RenderFailed, RenderSucceeded
 from closet_devstack.testing import eventually
-from perfect_adapter.domain import errors
-from perfect_adapter.ports import Failed
-from perfect_adapter.worker.collect import Collected
-from perfect_adapter.worker.ends import Fail
-from perfect_adapter.worker.line import Called
+from perfect_adapter.quota.gate import CompletedCall
+from perfect_adapter.renders.collect import Collected
+from perfect_adapter.renders.completion import Failure
+from perfect_adapter.vendor import errors
+from perfect_adapter.vendor.answers import Failed
 
 
 async def expire(pool: Pool) -> None:
@@ -26,8 +26,8 @@ async def _all_ended(world: Any) -> bool:
     return all(task["endedAt"] for task in await world.vendor.tasks())
 
 
-async def test_a_look_whose_process_died_is_taken_over(start: Any, world: Any, pool: Pool, dead: Any) -> None:
-    """Before the look, after it, or after the result was stored: the next one does it again, to the same end."""
+async def test_a_poll_whose_process_died_is_taken_over(start: Any, world: Any, pool: Pool, dead: Any) -> None:
+    """Before the poll, after it, or after the result was stored: the next one does it again, to the same end."""
     first = await start()
     await world.vendor.fault("webhook_lost", -1)
     job_id = await world.job()
@@ -44,12 +44,12 @@ async def test_a_look_whose_process_died_is_taken_over(start: Any, world: Any, p
     assert isinstance(end, RenderSucceeded)
     assert end.vendor_calls == 3
     # It was not dead after all: what it found comes too late.
-    await dead.collector._written.submit(
+    await dead.collector._writer.submit(
         Collected(
             render,
-            Called(claim.call_id, render.key, Failed("error_pose")),
+            CompletedCall(claim.call_id, render.key, Failed("error_pose")),
             Failed("error_pose"),
-            Fail(errors.TASK_LOST),
+            Failure(errors.TASK_LOST),
         )
     )
     assert await pool.fetchval("SELECT state FROM renders") == "done"
@@ -59,13 +59,13 @@ async def test_a_look_whose_process_died_is_taken_over(start: Any, world: Any, p
 
 async def test_a_lease_is_kept_while_its_holder_lives(world: Any, pool: Pool, dead: Any) -> None:
     await dead.take(world.dispatched())
-    render = await dead.claim()
+    await dead.claim()
     await expire(pool)
-    await dead.line.renew([render])
+    await dead.submitter.renew([dead.claimed])
     assert await pool.fetchval("SELECT due_at > now() FROM renders")
     await pool.execute("UPDATE renders SET lease = gen_random_uuid()")
     await expire(pool)
-    await dead.line.renew([render])
+    await dead.submitter.renew([dead.claimed])
     assert await pool.fetchval("SELECT due_at < now() FROM renders")
 
 
@@ -88,7 +88,7 @@ async def test_a_stop_in_the_middle_of_it_finishes_what_is_in_hand(start: Any, w
     await eventually(lambda: pool.fetchval("SELECT count(*) = 1 FROM renders WHERE state = 'submitting'"))
     await replica.stop()
     assert await pool.fetchval("SELECT state FROM renders") == "running"
-    await start(PERFECT_LOOK_AFTER_S=0.1)
+    await start(PERFECT_POLL_AFTER_S=0.1)
     await pool.execute("UPDATE renders SET due_at = now()")
     assert isinstance((await world.end(job_id)).data, RenderSucceeded)
     assert await world.created() == 1
@@ -118,7 +118,7 @@ async def test_what_is_cancelled_before_it_is_submitted_is_never_ordered(start: 
     assert await world.heard(cancelled.data.job_id) == await world.heard(expired.data.job_id) == []
 
 
-async def test_of_a_job_that_is_to_stop_nothing_more_is_ordered_and_that_is_told(
+async def test_of_a_job_that_is_to_stop_nothing_more_is_ordered_and_that_is_published(
     start: Any, world: Any, pool: Pool
 ) -> None:
     await start()
@@ -146,8 +146,8 @@ async def test_a_cancellation_that_comes_first_counts(start: Any, world: Any, po
     assert await world.created() == 1
 
 
-async def test_what_is_cancelled_at_the_vendor_is_not_looked_at(start: Any, world: Any, pool: Pool) -> None:
-    await start(PERFECT_LOOK_AFTER_S=0.1)
+async def test_what_is_cancelled_at_the_vendor_is_not_polled(start: Any, world: Any, pool: Pool) -> None:
+    await start(PERFECT_POLL_AFTER_S=0.1)
     await world.vendor.change(latency_ms=1000)
     await world.vendor.fault("webhook_lost", -1)
     job_id = await world.job()
@@ -172,7 +172,7 @@ async def test_a_cancellation_during_the_call_drops_the_task(start: Any, world: 
 
 
 @pytest.mark.parametrize("fault", ["result_gone", "result_garbage"])
-async def test_a_result_that_does_not_come_well_is_fetched_anew(start: Any, world: Any, fault: str) -> None:
+async def test_a_result_that_does_not_come_well_is_fetched_again(start: Any, world: Any, fault: str) -> None:
     await start()
     await world.vendor.fault(fault, 2)
     end = (await world.end(await world.job())).data
@@ -221,7 +221,7 @@ async def test_a_task_that_the_vendor_has_forgotten(start: Any, world: Any, pool
     ],
     ids=["cut", "lost", "500", "401", "429"],
 )
-async def test_a_look_that_brings_nothing_is_made_again(
+async def test_a_poll_without_an_answer_is_made_again(
     start: Any, world: Any, pool: Pool, fault: dict[str, Any]
 ) -> None:
     """The task is paid for: it is not given up."""
@@ -236,7 +236,7 @@ async def test_a_look_that_brings_nothing_is_made_again(
 
 
 @pytest.mark.parametrize("timeouts", [1, 2])
-async def test_a_task_that_has_succeeded_is_not_ordered_anew_because_a_later_look_times_out(
+async def test_a_task_that_has_succeeded_is_not_ordered_again_because_a_later_poll_times_out(
     start: Any, world: Any, pool: Pool, timeouts: int
 ) -> None:
     """It is paid for: a download that failed and the vendor's `TaskTimeout` are not the same thing said twice."""

@@ -9,33 +9,39 @@ import pytest
 from aiohttp import web
 from closet_contracts.work import Category, Role, TryOn
 from closet_devstack.ports import free_port
-from perfect_adapter.adapters.calls import Caller
-from perfect_adapter.adapters.classic import Classic
-from perfect_adapter.adapters.downloads import MAX_RESULT_BYTES, Downloads, Hosts, PublicOnly, session_for_storage
-from perfect_adapter.adapters.perfect import Perfect
-from perfect_adapter.adapters.uploads import Uploads
-from perfect_adapter.domain.bodies import Reference
-from perfect_adapter.domain.features import FEATURES
-from perfect_adapter.domain.keys import Key
-from perfect_adapter.domain.leases import Lease
-from perfect_adapter.ports import (
+from perfect_adapter.vendor.answers import (
     Created,
+    CreateRequest,
     DownloadFailed,
     DownloadRefused,
     Failed,
     NoAnswer,
     NotMade,
-    Order,
     Refused,
     Running,
     Succeeded,
     Throttled,
     Unreachable,
 )
+from perfect_adapter.vendor.bodies import Reference
+from perfect_adapter.vendor.classic import ClassicProfile
+from perfect_adapter.vendor.client import VendorClient
+from perfect_adapter.vendor.downloads import (
+    MAX_RESULT_BYTES,
+    AllowedHosts,
+    PublicResolver,
+    ResultDownloader,
+    open_storage_session,
+)
+from perfect_adapter.vendor.features import FEATURES
+from perfect_adapter.vendor.keys import ApiKey
+from perfect_adapter.vendor.leases import Lease
+from perfect_adapter.vendor.transport import Transport
+from perfect_adapter.vendor.uploads import InputUploader
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 INPUTS = {Role.PERSON: Reference("url", "http://s3/person"), Role.GARMENT: Reference("url", "http://s3/garment")}
-KEY, TRY_ON = Key("the-key"), FEATURES["tryon-v4"]
+KEY, TRY_ON = ApiKey("the-key"), FEATURES["tryon-v4"]
 
 
 @dataclass
@@ -73,31 +79,31 @@ async def anybody() -> AsyncIterator[Anybody]:
 
 
 @pytest.fixture
-async def downloads(anybody: Anybody) -> AsyncIterator[Downloads]:
+async def downloads(anybody: Anybody) -> AsyncIterator[ResultDownloader]:
     async with aiohttp.ClientSession() as session:
-        yield Downloads(session, _only(anybody.url))
+        yield ResultDownloader(session, _only(anybody.url))
 
 
-def _only(url: str) -> Hosts:
-    return Hosts(frozenset({url.removeprefix("http://")}), insecure=True)
+def _only(url: str) -> AllowedHosts:
+    return AllowedHosts(frozenset({url.removeprefix("http://")}), insecure=True)
 
 
-def vendor(session: aiohttp.ClientSession, base: str, downloads: Downloads) -> Perfect:
-    caller = Caller(session, base, 2)
-    return Perfect(caller, Classic(caller), downloads, Uploads(session, _only(base.rstrip("/"))))
+def vendor(session: aiohttp.ClientSession, base: str, downloads: ResultDownloader) -> VendorClient:
+    caller = Transport(session, base, 2)
+    return VendorClient(caller, ClassicProfile(caller), downloads, InputUploader(session, _only(base.rstrip("/"))))
 
 
 @pytest.fixture
-async def perfect(anybody: Anybody, downloads: Downloads) -> AsyncIterator[Perfect]:
+async def perfect(anybody: Anybody, downloads: ResultDownloader) -> AsyncIterator[VendorClient]:
     async with aiohttp.ClientSession() as session:
         yield vendor(session, anybody.url + "/", downloads)
 
 
-def order(task: TryOn, lease_s: float = 60) -> Order:
-    return Order(TRY_ON, task, INPUTS, Lease.from_now(lease_s))
+def order(task: TryOn, lease_s: float = 60) -> CreateRequest:
+    return CreateRequest(TRY_ON, task, INPUTS, Lease.from_now(lease_s))
 
 
-async def test_an_order_whose_lease_is_over_never_leaves(anybody: Anybody, perfect: Perfect) -> None:
+async def test_an_order_whose_lease_has_expired_never_leaves(anybody: Anybody, perfect: VendorClient) -> None:
     """Nothing of it, not even its headers; the next one leaves as ever."""
     anybody.says('{"status": 200, "data": {"task_id": "1"}}')
     assert isinstance(await perfect.create(KEY, order(TryOn(), lease_s=0)), NotMade)
@@ -106,7 +112,7 @@ async def test_an_order_whose_lease_is_over_never_leaves(anybody: Anybody, perfe
     assert len(anybody.asked) == 1
 
 
-async def test_a_task_is_ordered_by_one_post(anybody: Anybody, perfect: Perfect) -> None:
+async def test_a_task_is_ordered_by_one_post(anybody: Anybody, perfect: VendorClient) -> None:
     anybody.says('{"status": 200, "data": {"task_id": "a/b+c=="}}')
     assert await perfect.create(KEY, order(TryOn(category=Category.OUTERWEAR))) == Created("a/b+c==")
     [(method, path, headers, body)] = anybody.asked
@@ -129,7 +135,7 @@ async def test_a_task_is_ordered_by_one_post(anybody: Anybody, perfect: Perfect)
         (Category.AUTO, "auto"),
     ],
 )
-async def test_categories(anybody: Anybody, perfect: Perfect, category: Category, garment: str) -> None:
+async def test_categories(anybody: Anybody, perfect: VendorClient, category: Category, garment: str) -> None:
     anybody.says('{"data": {"task_id": "1"}}')
     await perfect.create(KEY, order(TryOn(category=category)))
     body = anybody.asked[0][3]
@@ -137,11 +143,11 @@ async def test_categories(anybody: Anybody, perfect: Perfect, category: Category
     assert body.get("change_shoes") == (False if garment in {"lower_body", "full_body"} else None)
 
 
-async def test_an_id_is_text_to_the_last_digit_and_encoded_in_the_path(anybody: Anybody, perfect: Perfect) -> None:
+async def test_an_id_is_text_to_the_last_digit_and_encoded_in_the_path(anybody: Anybody, perfect: VendorClient) -> None:
     anybody.says('{"data": {"task_id": 918273645546372819001}}')
     assert await perfect.create(KEY, order(TryOn())) == Created("918273645546372819001")
     anybody.says('{"data": {"task_status": "running", "polling_interval": 7}}')
-    assert await perfect.look(KEY, TRY_ON, "a/b+c==") == Running(7.0)
+    assert await perfect.get_task(KEY, TRY_ON, "a/b+c==") == Running(7.0)
     assert anybody.asked[1][:2] == ("GET", "/s2s/v2.0/task/cloth-v4/a%2Fb%2Bc%3D%3D")
 
 
@@ -161,18 +167,18 @@ async def test_an_id_is_text_to_the_last_digit_and_encoded_in_the_path(anybody: 
     ],
 )
 async def test_only_a_definite_no_means_that_nothing_was_created(
-    anybody: Anybody, perfect: Perfect, text: str, status: int, answer: object
+    anybody: Anybody, perfect: VendorClient, text: str, status: int, answer: object
 ) -> None:
     anybody.says(text, status)
     assert await perfect.create(KEY, order(TryOn())) == answer
     assert len(anybody.asked) == 1
 
 
-async def test_a_connection_that_is_refused_created_nothing(downloads: Downloads) -> None:
+async def test_a_connection_that_is_refused_created_nothing(downloads: ResultDownloader) -> None:
     async with aiohttp.ClientSession() as session:
         perfect = vendor(session, f"http://127.0.0.1:{free_port()}", downloads)
         assert isinstance(await perfect.create(KEY, order(TryOn())), Unreachable)
-        assert isinstance(await perfect.look(KEY, TRY_ON, "1"), Unreachable)
+        assert isinstance(await perfect.get_task(KEY, TRY_ON, "1"), Unreachable)
         nowhere = vendor(session, "http://nowhere.invalid", downloads)
         assert isinstance(await nowhere.create(KEY, order(TryOn())), Unreachable)
 
@@ -194,12 +200,12 @@ async def test_a_connection_that_is_refused_created_nothing(downloads: Downloads
         ('"nothing"', NoAnswer("no task_status that we know")),
     ],
 )
-async def test_what_a_look_may_see(anybody: Anybody, perfect: Perfect, data: str, look: object) -> None:
+async def test_what_a_poll_may_see(anybody: Anybody, perfect: VendorClient, data: str, look: object) -> None:
     anybody.says(f'{{"status": 200, "data": {data}}}')
-    assert await perfect.look(KEY, TRY_ON, "1") == look
+    assert await perfect.get_task(KEY, TRY_ON, "1") == look
 
 
-async def test_a_result_is_fetched_without_the_key(anybody: Anybody, perfect: Perfect) -> None:
+async def test_a_result_is_fetched_without_the_key(anybody: Anybody, perfect: VendorClient) -> None:
     anybody.says("a picture")
     assert await perfect.download(f"{anybody.url}/r.jpg?Signature=a%2Fb") == b"a picture"
     [(_, path, headers, _)] = anybody.asked
@@ -208,7 +214,7 @@ async def test_a_result_is_fetched_without_the_key(anybody: Anybody, perfect: Pe
 
 
 @pytest.mark.parametrize("status", [301, 302, 403, 404, 206, 500])
-async def test_anything_but_200_is_no_result(anybody: Anybody, downloads: Downloads, status: int) -> None:
+async def test_anything_but_200_is_no_result(anybody: Anybody, downloads: ResultDownloader, status: int) -> None:
     async def elsewhere(_request: web.Request) -> web.Response:
         return web.Response(status=status, headers={"Location": f"{anybody.url}/other"})
 
@@ -218,7 +224,7 @@ async def test_anything_but_200_is_no_result(anybody: Anybody, downloads: Downlo
     assert {path for _, path, _, _ in anybody.asked} == {"/r.jpg"}
 
 
-async def test_no_more_is_read_than_a_result_may_have(anybody: Anybody, downloads: Downloads) -> None:
+async def test_no_more_is_read_than_a_result_may_have(anybody: Anybody, downloads: ResultDownloader) -> None:
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -234,7 +240,7 @@ async def test_no_more_is_read_than_a_result_may_have(anybody: Anybody, download
         await downloads.fetch(f"{anybody.url}/r.jpg")
 
 
-async def test_what_says_that_it_is_too_large_is_not_read(anybody: Anybody, downloads: Downloads) -> None:
+async def test_what_says_that_it_is_too_large_is_not_read(anybody: Anybody, downloads: ResultDownloader) -> None:
     async def large(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": str(MAX_RESULT_BYTES + 1)})
         await response.prepare(request)
@@ -245,7 +251,7 @@ async def test_what_says_that_it_is_too_large_is_not_read(anybody: Anybody, down
         await downloads.fetch(f"{anybody.url}/r.jpg")
 
 
-async def test_a_server_that_hangs_up_is_no_result(anybody: Anybody, downloads: Downloads) -> None:
+async def test_a_server_that_hangs_up_is_no_result(anybody: Anybody, downloads: ResultDownloader) -> None:
     async def hang_up(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "100"})
         await response.prepare(request)
@@ -276,7 +282,7 @@ async def test_a_server_that_hangs_up_is_no_result(anybody: Anybody, downloads: 
         "http://[::1/r.jpg",
     ],
 )
-async def test_nothing_is_fetched_from_elsewhere(anybody: Anybody, downloads: Downloads, url: str) -> None:
+async def test_nothing_is_fetched_from_elsewhere(anybody: Anybody, downloads: ResultDownloader, url: str) -> None:
     with pytest.raises(DownloadRefused):
         await downloads.fetch(url.format(host=anybody.url.removeprefix("http://")))
     assert anybody.asked == []
@@ -296,18 +302,18 @@ async def test_nothing_is_fetched_from_elsewhere(anybody: Anybody, downloads: Do
     ],
 )
 async def test_hosts_are_named_exactly_or_by_what_they_are_below(url: str, allowed: bool) -> None:
-    hosts = Hosts(frozenset({"vendor.example:443", ".store.example"}), insecure=False)
+    hosts = AllowedHosts(frozenset({"vendor.example:443", ".store.example"}), insecure=False)
     if allowed:
-        assert hosts.allowed(url).host in {"vendor.example", "cdn.store.example"}
+        assert hosts.check(url).host in {"vendor.example", "cdn.store.example"}
     else:
         with pytest.raises(DownloadRefused):
-            hosts.allowed(url)
+            hosts.check(url)
 
 
 async def test_a_name_that_leads_into_our_own_network_is_not_followed() -> None:
-    async with session_for_storage(public_only=True) as session:
-        downloads = Downloads(session, Hosts(frozenset({"localhost"}), insecure=False))
+    async with open_storage_session(public_only=True) as session:
+        downloads = ResultDownloader(session, AllowedHosts(frozenset({"localhost"}), insecure=False))
         with pytest.raises(DownloadFailed):
             await downloads.fetch("https://localhost/r.jpg")
     with pytest.raises(OSError, match="no public address"):
-        await PublicOnly().resolve("localhost", 443)
+        await PublicResolver().resolve("localhost", 443)

@@ -106,7 +106,7 @@ async def test_one_of_several_signatures_and_either_secret_is_enough(start: Any,
 async def test_what_says_nothing_is_refused(start: Any, world: Any, secret: str, content: bytes) -> None:
     replica = await start()
     status, problem = await post(world, replica, content, message(secret, content))
-    assert (status, problem["code"]) == (400, "unreadable_webhook")
+    assert (status, problem["code"]) == (400, "malformed_webhook")
 
 
 async def test_a_compressed_body_is_refused(start: Any, world: Any, secret: str) -> None:
@@ -129,7 +129,7 @@ async def test_a_webhook_that_overtakes_the_tasks_id_is_not_lost(start: Any, wor
 
 
 async def test_webhooks_that_come_twice_or_late_change_nothing(start: Any, world: Any, pool: Pool) -> None:
-    await start(PERFECT_LOOK_AFTER_S=0.2)
+    await start(PERFECT_POLL_AFTER_S=0.2)
     await world.vendor.fault("webhook_double")
     await world.vendor.fault("webhook_delay", ms=1500)
     job_id = await world.job()
@@ -138,8 +138,8 @@ async def test_webhooks_that_come_twice_or_late_change_nothing(start: Any, world
     assert len(await world.heard(job_id)) == 2
 
 
-async def test_without_webhooks_the_task_is_looked_at(start: Any, world: Any) -> None:
-    await start(PERFECT_LOOK_AFTER_S=0.5)
+async def test_without_webhooks_the_task_is_polled(start: Any, world: Any) -> None:
+    await start(PERFECT_POLL_AFTER_S=0.5)
     await world.vendor.fault("webhook_lost", -1)
     end = (await world.end(await world.job())).data
     assert isinstance(end, RenderSucceeded)
@@ -147,14 +147,14 @@ async def test_without_webhooks_the_task_is_looked_at(start: Any, world: Any) ->
 
 
 async def test_forged_webhooks_are_as_good_as_none(start: Any, world: Any, pool: Pool) -> None:
-    await start(PERFECT_LOOK_AFTER_S=0.5)
+    await start(PERFECT_POLL_AFTER_S=0.5)
     await world.vendor.fault("webhook_forged", -1)
     assert isinstance((await world.end(await world.job())).data, RenderSucceeded)
     assert await pool.fetchval("SELECT count(*) FROM webhooks") == 0
 
 
-async def test_a_slow_task_is_looked_at_seldom(start: Any, world: Any) -> None:
-    await start(PERFECT_LOOK_AFTER_S=0.6)
+async def test_a_slow_task_is_polled_seldom(start: Any, world: Any) -> None:
+    await start(PERFECT_POLL_AFTER_S=0.6)
     await world.vendor.change(latency_ms=1500)
     await world.vendor.fault("webhook_lost", -1)
     end = (await world.end(await world.job())).data
@@ -163,7 +163,7 @@ async def test_a_slow_task_is_looked_at_seldom(start: Any, world: Any) -> None:
     assert end.vendor_ms >= 1400
 
 
-async def test_a_claim_of_the_end_before_the_end_costs_one_look(
+async def test_a_claim_of_the_end_before_the_end_costs_one_poll(
     start: Any, world: Any, pool: Pool, secret: str
 ) -> None:
     """Signed, yet wrong: the task still runs; the true word comes later."""

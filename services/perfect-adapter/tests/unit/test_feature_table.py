@@ -6,11 +6,11 @@ import pytest
 from closet_contracts.work import Category, Concern, Edit, Hairstyle, Role, Size, SkinAnalysis, TextToImage, TryOn
 from hypothesis import given
 from hypothesis import strategies as st
-from perfect_adapter.domain.bodies import TEXT_SIZES, Reference, our_concern, vendor_concern
-from perfect_adapter.domain.features import FEATURES, Feature, Options, feature_of
-from perfect_adapter.domain.sizes import nearest, within_bounds
+from perfect_adapter.vendor.bodies import TEXT_SIZES, Reference, our_concern, vendor_concern
+from perfect_adapter.vendor.features import FEATURES, Feature, FeatureOptions, feature_of
+from perfect_adapter.vendor.sizes import nearest, within_bounds
 
-README = Path(__file__).parents[2] / "README.md"
+FEATURES_PAGE = Path(__file__).parents[2] / "docs/features.md"
 REFS = {role: Reference("url", f"https://s3/{role.value}") for role in Role}
 USER = "u-1"
 
@@ -41,7 +41,7 @@ def test_the_readme_shows_the_table() -> None:
     """Change it with the table; pixels are of the short side at least, of the long side at most."""
     rows = ["| feature | path | inputs (pixels) | result | units |", "|---|---|---|---|---|"]
     rows += [_row(feature) for feature in FEATURES.values()]
-    shown = README.read_text().split("<!-- features -->\n")[1].split("<!-- /features -->")[0]
+    shown = FEATURES_PAGE.read_text().split("<!-- features -->\n")[1].split("<!-- /features -->")[0]
     assert shown.strip().splitlines() == rows
 
 
@@ -63,7 +63,7 @@ def test_the_shape_decides(asked: tuple[int, int], made: tuple[int, int]) -> Non
 
 
 def test_bodies() -> None:
-    options = Options()
+    options = FeatureOptions()
     text = feature_of(TextToImage(prompt="p" * 800), (), options, USER).body(TextToImage(prompt="p" * 800), REFS)
     assert (len(text["prompt"]), text["size"], text["model"]) == (800, "1328*1328", "youcam-image-v2")
     edit = Edit(prompt="red", size=Size(width=100, height=4000))
@@ -74,7 +74,7 @@ def test_bodies() -> None:
     assert feature_of(hair, {Role.IMAGE}, options, USER).body(hair, REFS)["template_id"] == "t"
     files = {role: Reference("id", "f/+=") for role in Role}
     old = TryOn(category=Category.OUTERWEAR)
-    assert feature_of(old, (), Options("v3"), USER).body(old, files)["src_file_id"] == "f/+="
+    assert feature_of(old, (), FeatureOptions("v3"), USER).body(old, files)["src_file_id"] == "f/+="
 
 
 @pytest.mark.parametrize("hd", [False, True])
@@ -86,13 +86,13 @@ def test_concerns_are_never_mixed(hd: bool) -> None:
 
 
 def test_the_flag_is_the_users_for_good() -> None:
-    half = Options(v2_share=0.5)
+    half = FeatureOptions(v2_share=0.5)
     users = [f"u-{n}" for n in range(2000)]
-    speaks = [half.speaks_v2(user) for user in users]
-    assert speaks == [half.speaks_v2(user) for user in users]
+    speaks = [half.uses_v2(user) for user in users]
+    assert speaks == [half.uses_v2(user) for user in users]
     assert 850 < sum(speaks) < 1150
-    assert all(Options(v2_share=0.6).speaks_v2(user) for user, yes in zip(users, speaks, strict=True) if yes)
-    assert all(Options(v2_share=1.0).speaks_v2(user) for user in users)
-    assert not any(Options(v2_share=0.0).speaks_v2(user) for user in users)
-    assert feature_of(TryOn(), (), Options(v2_share=0), USER).classic
-    assert not feature_of(SkinAnalysis(actions=(Concern.ACNE,)), (), Options(v2_share=0), USER).classic
+    assert all(FeatureOptions(v2_share=0.6).uses_v2(user) for user, yes in zip(users, speaks, strict=True) if yes)
+    assert all(FeatureOptions(v2_share=1.0).uses_v2(user) for user in users)
+    assert not any(FeatureOptions(v2_share=0.0).uses_v2(user) for user in users)
+    assert feature_of(TryOn(), (), FeatureOptions(v2_share=0), USER).is_classic
+    assert not feature_of(SkinAnalysis(actions=(Concern.ACNE,)), (), FeatureOptions(v2_share=0), USER).is_classic

@@ -1,7 +1,7 @@
 """The table of failures: every code that the vendor publishes, and those it may yet invent."""
 
 import pytest
-from perfect_adapter.domain.errors import ENGINE_FAILURES, REQUEST_FAILURES, Fault, engine_failure, request_failure
+from perfect_adapter.vendor.errors import ENGINE_FAILURES, REQUEST_FAILURES, Fault, engine_failure, request_failure
 
 _ENGINE = """
 exceed_max_filesize error_exceed_max_image_size error_below_min_image_size invalid_parameter error_download_image

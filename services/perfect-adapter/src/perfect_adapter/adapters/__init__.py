@@ -1,1 +1,0 @@
-"""The vendor's protocol, and nothing else."""

@@ -1,0 +1,1 @@
+"""Deletion of the vendor's copies, where a tenant's policy asks for it."""

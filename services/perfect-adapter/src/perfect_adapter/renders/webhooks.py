@@ -1,0 +1,89 @@
+"""The vendor's webhooks, stored until they are matched to their renders."""
+
+from collections.abc import Sequence
+
+from closet_messaging.transaction import Connection
+
+from perfect_adapter.vendor.signatures import VendorWebhook
+
+
+async def add(conn: Connection, webhooks: Sequence[VendorWebhook]) -> None:
+    """Store those that are new."""
+    await conn.executemany(
+        """
+        INSERT INTO webhooks (webhook_id, task_id, task_status, received_at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT DO NOTHING
+        """,
+        sorted((one.webhook_id, one.task_id, one.task_status, one.received_at) for one in webhooks),
+    )
+
+
+async def match(conn: Connection, limit: int = 500) -> int:
+    """Make the renders due to be polled whose tasks have ended, and return how many webhooks name no known task yet."""
+    unsettled = await conn.fetch(
+        """
+        SELECT webhook_id, task_id, received_at FROM webhooks WHERE settled_at IS NULL
+        ORDER BY received_at DESC LIMIT $1 FOR UPDATE SKIP LOCKED
+        """,
+        limit,
+    )
+    if not unsettled:
+        return 0
+    known = await conn.fetch(
+        "SELECT render_id, task_id FROM renders WHERE task_id = ANY($1)", [row["task_id"] for row in unsettled]
+    )
+    renders = {row["task_id"]: row["render_id"] for row in known}
+    ours = [row for row in unsettled if row["task_id"] in renders]
+    await conn.executemany(
+        """
+        UPDATE renders SET told_at = least(told_at, $2), due_at = CASE WHEN lease IS NULL THEN now() ELSE due_at END
+        WHERE render_id = $1 AND state = 'running'
+        """,
+        sorted((renders[row["task_id"]], row["received_at"]) for row in ours),
+    )
+    await conn.execute(
+        "UPDATE webhooks SET settled_at = now() WHERE webhook_id = ANY($1)", [row["webhook_id"] for row in ours]
+    )
+    return len(unsettled) - len(ours)
+
+
+async def mark_searched(conn: Connection) -> bool:
+    """Mark unmatched webhooks as searched for, and return whether there were new ones: each starts one search."""
+    rows = await conn.fetch(
+        """
+        UPDATE webhooks SET searched_at = now()
+        WHERE webhook_id = ANY(ARRAY(
+            SELECT webhook_id FROM webhooks WHERE settled_at IS NULL AND searched_at IS NULL FOR UPDATE SKIP LOCKED
+        )) RETURNING webhook_id
+        """
+    )
+    return bool(rows)
+
+
+async def settle_unmatched(conn: Connection, after_s: float) -> None:
+    """Settle those that after this time still name no known task."""
+    await conn.execute(
+        """
+        UPDATE webhooks SET settled_at = now()
+        WHERE webhook_id = ANY(ARRAY(
+            SELECT webhook_id FROM webhooks
+            WHERE settled_at IS NULL AND received_at < now() - make_interval(secs => $1) FOR UPDATE SKIP LOCKED
+        ))
+        """,
+        after_s,
+    )
+
+
+async def delete_old(conn: Connection, older_than_s: float, limit: int) -> int:
+    """Delete up to `limit` old ones, and return how many."""
+    status = await conn.execute(
+        """
+        DELETE FROM webhooks WHERE webhook_id = ANY(ARRAY(
+            SELECT webhook_id FROM webhooks WHERE received_at < now() - make_interval(secs => $1)
+            LIMIT $2 FOR UPDATE SKIP LOCKED
+        ))
+        """,
+        older_than_s,
+        limit,
+    )
+    return int(status.rpartition(" ")[2])

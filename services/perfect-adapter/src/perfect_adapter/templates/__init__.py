@@ -1,0 +1,1 @@
+"""The vendor's templates, listed once a day."""

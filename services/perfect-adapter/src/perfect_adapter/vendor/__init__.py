@@ -1,0 +1,1 @@
+"""The vendor's published API: calls, bodies, features, errors and answers. It knows no table."""

@@ -1,1 +1,0 @@
-"""The lanes: submitting renders, collecting their results, and the sweep for what either left behind."""
