@@ -28,7 +28,7 @@ from closet_messaging.transaction import Begin, OutboxRow, Tx, transaction
 from closet_storage.objects import ObjectStore, open_store
 from closet_storage.pool import PicturePool
 from closet_storage.signing import Signer
-from job_orchestrator.worker import expire_due, stop_withdrawn
+from job_orchestrator.worker import end_due_jobs, stop_withdrawn_jobs
 from kiosk_gateway.handlers import uploads as gateway_uploads
 from kiosk_gateway.handlers.admission import Admission
 from kiosk_gateway.handlers.intake import Intake
@@ -212,4 +212,4 @@ async def _reap(pool: Pool) -> bool:
     """End what is to end. Of a cancelled job nothing is heard for as long as it would wait for."""
     await pool.execute("UPDATE jobs SET settle_at = now() WHERE settle_at > now()")
     begin = partial(transaction, pool, NoRelay(Service.JOB_ORCHESTRATOR))
-    return any([await expire_due(begin) is True, await stop_withdrawn(begin) is True])
+    return any([await end_due_jobs(begin) is True, await stop_withdrawn_jobs(begin) is True])
