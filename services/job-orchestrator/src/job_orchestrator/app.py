@@ -19,11 +19,11 @@ async def build(process: Process[Settings]) -> None:
     await prepare(settings, "closet_messaging", "job_orchestrator")
     pool = await process.stack.enter_async_context(open_pool(settings))
     process.readiness.add("database", pool_check(pool))
-    withdrawn = Wake()
+    wake_withdrawals = Wake()
     bus = await process.stack.enter_async_context(
-        open_bus(process, Service.JOB_ORCHESTRATOR, pool, subscriptions(settings, withdrawn.set))
+        open_bus(process, Service.JOB_ORCHESTRATOR, pool, subscriptions(settings, wake_withdrawals.set))
     )
     process.background.start("reaper", work_loop(partial(end_due_jobs, bus.transaction), Wake(), POLL_INTERVAL_S))
     process.background.start(
-        "withdrawals", work_loop(partial(stop_withdrawn_jobs, bus.transaction), withdrawn, POLL_INTERVAL_S)
+        "withdrawals", work_loop(partial(stop_withdrawn_jobs, bus.transaction), wake_withdrawals, POLL_INTERVAL_S)
     )
