@@ -54,7 +54,7 @@ from perfect_adapter.worker.resolve import Patience, Resolver
 from perfect_adapter.worker.results import Results
 from perfect_adapter.worker.submit import Submitter, Terms
 from perfect_adapter.worker.sweep import Sweeper
-from upload_signer.worker import Checker
+from upload_signer.worker import UploadChecker
 
 CONSENT_VERSION = "v2.0"
 NO_BUS = "nats://nowhere"
@@ -161,9 +161,9 @@ async def _open_pool(stack: AsyncExitStack, url: str) -> Pool:
     return pool
 
 
-async def _checker(stack: AsyncExitStack, begin: Begin, s3: S3Server) -> Checker:
+async def _checker(stack: AsyncExitStack, begin: Begin, s3: S3Server) -> UploadChecker:
     objects = await stack.enter_async_context(open_store(Signer.of(s3.access(Service.UPLOAD_SIGNER)), "AES256"))
-    return Checker(begin, objects, await stack.enter_async_context(PicturePool()))
+    return UploadChecker(begin, objects, await stack.enter_async_context(PicturePool()))
 
 
 async def _at_vendor(stack: AsyncExitStack, begin: Begin, s3: S3Server, vendor: PerfectServer) -> Sequence[Step]:
