@@ -14,7 +14,7 @@ from closet_messaging.transaction import Tx
 from closet_recovery.command import parser, run
 from closet_recovery.recovery import Diverged, Plan
 
-from job_orchestrator.domain.job import CANCELLED_BY_OWNER, CONSENT_WITHDRAWN, OPEN, Phase, Reason
+from job_orchestrator.domain.job import CANCELLED_BY_OWNER, CONSENT_WITHDRAWN, OPEN_PHASES, Phase, Reason
 from job_orchestrator.handlers.events import UnknownJob
 from job_orchestrator.settings import Settings
 from job_orchestrator.store import jobs, recovery
@@ -62,7 +62,7 @@ async def _handle_without_repeated_end(handler: Handler, tx: Tx, event: Event[An
 
 async def _end(tx: Tx, event: Event[JobCompleted | JobFailed | JobCancelled | JobExpired]) -> None:
     data, row = event.data, await _lock_job(tx, event)
-    if row.job.phase in OPEN:
+    if row.job.phase in OPEN_PHASES:
         row.job = replace(row.job, phase=_ENDS[type(data)], version=data.version)
         row.reason = None if isinstance(data, JobCompleted) else Reason(data.code, data.message, data.tip)
         jobs.save(tx, row)
@@ -70,7 +70,7 @@ async def _end(tx: Tx, event: Event[JobCompleted | JobFailed | JobCancelled | Jo
 
 async def _stop(tx: Tx, event: Event[JobStopRequested]) -> None:
     row = await _lock_job(tx, event)
-    if row.job.phase in OPEN and row.job.stop_reason is None:
+    if row.job.phase in OPEN_PHASES and row.job.stop_reason is None:
         reasons = {reason.code: reason for reason in (CANCELLED_BY_OWNER, CONSENT_WITHDRAWN)}
         reason = reasons.get(event.data.code, CANCELLED_BY_OWNER)
         row.job = replace(row.job, stop_reason=reason, version=event.data.version)

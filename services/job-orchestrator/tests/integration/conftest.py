@@ -142,7 +142,7 @@ class JobFacts:
 
 @dataclass
 class EventHarness:
-    """Handles events as the consumer would, and keeps what is emitted."""
+    """Handles events as the consumer does, and keeps the emitted events."""
 
     pool: Pool
     emitted: list[Event[Any]] = field(default_factory=list)
@@ -161,7 +161,7 @@ class EventHarness:
             await self.handle(event)
 
     def event_names(self, job_id: str) -> list[str]:
-        """The facts told about a job, without prefix and version."""
+        """Return the names of the events emitted about a job, without prefix and version."""
         return [event.type.split(".")[2] for event in self.emitted if event.correlationid == job_id]
 
     async def make_overdue(self, *facts_of_jobs: JobFacts, seconds: float = 1) -> None:
@@ -225,7 +225,7 @@ class World:
     nc: Client
 
     async def publish(self, *events: Event[EventData]) -> None:
-        """An event said twice is in the stream twice: the message id, by which the bus would know it, is left out."""
+        """Publish without message ids, so that an event published twice is in the stream twice."""
         for event in events:
             await self.nc.jetstream().publish(event.type, encode(event))
 

@@ -22,7 +22,7 @@ from job_orchestrator.domain.facts import (
 from job_orchestrator.domain.job import (
     CANCELLED_BY_OWNER,
     CONSENT_WITHDRAWN,
-    OPEN,
+    OPEN_PHASES,
     Input,
     Item,
     ItemState,
@@ -312,4 +312,4 @@ def test_a_job_all_of_whose_items_lack_an_input_fails_for_the_first_ones() -> No
 
 
 def test_every_phase_is_open_or_an_end() -> None:
-    assert OPEN | {Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED, Phase.EXPIRED} == set(Phase)
+    assert OPEN_PHASES | {Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED, Phase.EXPIRED} == set(Phase)

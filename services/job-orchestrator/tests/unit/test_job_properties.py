@@ -20,7 +20,7 @@ from job_orchestrator.domain.facts import (
     InputRejected,
     SettlementDue,
 )
-from job_orchestrator.domain.job import OPEN, Input, Item, ItemState, Job, Phase, Reason
+from job_orchestrator.domain.job import OPEN_PHASES, Input, Item, ItemState, Job, Phase, Reason
 from job_orchestrator.domain.transitions import apply
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -69,7 +69,7 @@ def test_whatever_happens_the_rules_hold(job: Job, facts: list[Fact]) -> None:
         after, new_effects = apply(job, fact)
         assert after == job or after.version == job.version + 1
         assert not (new_effects and after == job), "effects without a change"
-        assert job.phase in OPEN or after == job, "life after the end"
+        assert job.phase in OPEN_PHASES or after == job, "life after the end"
         assert apply(after, fact) == (after, ()), "a repeated fact counted"
         if any(isinstance(each, Dispatch) for each in new_effects):
             assert after.has_hold
@@ -89,7 +89,7 @@ def test_whatever_happens_the_rules_hold(job: Job, facts: list[Fact]) -> None:
         *dispatches,
         *ends,
     ]
-    assert len(ends) == (job.phase not in OPEN)
+    assert len(ends) == (job.phase not in OPEN_PHASES)
     rendered = job.phase is Phase.COMPLETED
     assert rendered == (Completion() in ends)
     assert not rendered or {item.state for item in job.items} <= {ItemState.SUCCEEDED, ItemState.FAILED}

@@ -29,12 +29,12 @@ async def check_inputs(wake: Callable[[], None], tx: Tx, event: Event[JobAccepte
     owner = Owner(event.tenantid, job.user_id)
     masks = domain.pictures_of_masks(job.inputs)
     uploads = await store.find(tx.conn, wanted)
-    unsettled = {each: each in masks for each in wanted if not is_settled(uploads.get(each), owner)}
+    unsettled = {each: each in masks for each in wanted if not has_answer(uploads.get(each), owner)}
     if unsettled:
         uploads |= await store.upsert_pending(tx.conn, unsettled, owner, job.deadline)
     for upload_id in wanted:
         pictures = {each for each in masks.get(upload_id, ()) if uploads[each].owner == owner}
-        if all(is_settled(uploads[each], owner) for each in {upload_id, *pictures}):
+        if all(has_answer(uploads[each], owner) for each in {upload_id, *pictures}):
             emit_result(tx, job.job_id, owner, event, uploads[upload_id], [uploads[each] for each in pictures])
         else:
             traceparent = current_traceparent() or event.traceparent
@@ -42,7 +42,7 @@ async def check_inputs(wake: Callable[[], None], tx: Tx, event: Event[JobAccepte
             tx.after_commit(wake)
 
 
-def is_settled(upload: Upload | None, owner: Owner) -> bool:
+def has_answer(upload: Upload | None, owner: Owner) -> bool:
     """Return whether this owner can be answered. An upload of another owner needs no check: it is rejected."""
     return upload is not None and (upload.state is not State.UNCHECKED or upload.owner != owner)
 

@@ -21,7 +21,7 @@ from prometheus_client import Counter as Count
 
 from upload_signer import domain, store
 from upload_signer.domain import Owner, Rejection, State
-from upload_signer.handlers import emit_result, is_settled
+from upload_signer.handlers import emit_result, has_answer
 from upload_signer.store import Check, ClaimRequest, Upload, WaitingJob
 
 log = structlog.get_logger(__name__)
@@ -196,7 +196,7 @@ async def _answer_waiting_jobs(tx: Tx, settled: Sequence[Outcome]) -> None:
         # A picture without a row never arrived: it is rejected by itself, and the mask is not the reason.
         pictures = [uploads[each] for each in job.picture_ids if each in uploads]
         upload = uploads[job.upload_id]
-        if all(is_settled(each, job.owner) for each in (upload, *pictures)):
+        if all(has_answer(each, job.owner) for each in (upload, *pictures)):
             emit_result(tx, job.job_id, job.owner, _cause(job, by_id.get(job.upload_id)), upload, pictures)
             answered.append(job)
     await store.delete_waiting_jobs(tx.conn, answered)

@@ -53,7 +53,7 @@ async def test_a_mask_stays_as_it_was_drawn(start: Any, world: Any) -> None:
     raw = mask_png()
     image, mask = await world.upload(person_jpeg()), await world.upload(raw, "image/png")
     event = an_edit(world, image, mask)
-    await world.say(event)
+    await world.publish(event)
     told = {each.data.upload_id: each.data.asset for each in await world.answers(event.data.job_id, 2)}
     assert told[image].content_type == "image/jpeg"
     asset = told[mask]
@@ -88,7 +88,7 @@ async def test_a_mask_of_its_picture_s_shape_may_select_all_of_it(
     await start()
     image, mask = await world.upload(person_jpeg()), await world.upload(white(*size), "image/png")
     event = an_edit(world, image, mask)
-    await world.say(event)
+    await world.publish(event)
     assert rejected(await world.answers(event.data.job_id, 2)) == {}
 
 
@@ -97,13 +97,13 @@ async def test_a_mask_of_another_shape_is_rejected(start: Any, world: Any, size:
     await start()
     image, mask = await world.upload(person_jpeg()), await world.upload(white(*size), "image/png")
     event = an_edit(world, image, mask)
-    await world.say(event)
+    await world.publish(event)
     assert rejected(await world.answers(event.data.job_id, 2)) == {mask: "mask_does_not_fit"}
     # Of uploads that are settled it is known at once; the same mask may fit another picture.
     again = an_edit(world, image, mask)
     fitting = an_edit(world, await world.upload(png(Image.new("RGB", size))), mask)
     if min(size) >= 384:
-        await world.say(again, fitting)
+        await world.publish(again, fitting)
         assert rejected(await world.answers(again.data.job_id, 2)) == {mask: "mask_does_not_fit"}
         assert rejected(await world.answers(fitting.data.job_id, 2)) == {}
 
@@ -112,7 +112,7 @@ async def test_a_mask_that_selects_nothing_is_rejected(start: Any, world: Any) -
     await start()
     image, mask = await world.upload(person_jpeg()), await world.upload(png(Image.new("L", (960, 1280), 20)))
     event = an_edit(world, image, mask)
-    await world.say(event)
+    await world.publish(event)
     events = await world.answers(event.data.job_id, 2)
     assert rejected(events) == {mask: "mask_selects_nothing"}
     assert "white" in next(each.data.message for each in events if isinstance(each.data, UploadRejected))
@@ -121,7 +121,7 @@ async def test_a_mask_that_selects_nothing_is_rejected(start: Any, world: Any) -
 async def test_a_mask_whose_picture_never_came_is_not_to_blame(start: Any, world: Any) -> None:
     await start()
     event = an_edit(world, new_id("upl"), await world.upload(white(10, 10), "image/png"))
-    await world.say(event)
+    await world.publish(event)
     assert set(rejected(await world.answers(event.data.job_id, 2)).values()) == {"input_missing"}
 
 
@@ -140,7 +140,7 @@ async def test_of_a_mask_and_its_picture_settled_at_once_the_later_speaks(pool: 
     assert await pool.fetchval("SELECT count(*) FROM waiting_jobs") == 0
     await start()  # its relay publishes what they have left
     assert rejected(await world.answers(event.data.job_id, 2)) == {mask: "mask_does_not_fit"}
-    assert len(await world.heard(event.data.job_id)) == 2
+    assert len(await world.events(event.data.job_id)) == 2
 
 
 @pytest.mark.parametrize("first", ["image", "mask"])

@@ -50,7 +50,7 @@ async def test_a_check_that_died_with_its_process_is_done_by_another(start: Any,
     # It was not dead after all, only slow: what it found is not believed.
     assert await dead._settle_batcher.submit(Outcome(check, Rejection("picture_damaged", "No."), None)) is False
     assert await pool.fetchval("SELECT state FROM uploads") == "ready"
-    assert len(await world.heard(event.data.job_id)) == 1
+    assert len(await world.events(event.data.job_id)) == 1
 
 
 async def test_a_lease_is_kept_while_its_holder_lives(pool: Pool) -> None:
@@ -125,7 +125,7 @@ async def test_a_storage_that_is_away_is_waited_for(start: Any, world: Any, pool
     stack = await start(S3_ENDPOINT=url)
     job_id = await world.job(upload_id)
     await eventually(lambda: pool.fetchval("SELECT tries >= 1 AND lease IS NULL FROM uploads"))
-    assert await world.heard(job_id) == []
+    assert await world.events(job_id) == []
     door.shut = False
     [told] = await world.answers(job_id)
     assert isinstance(told.data, UploadReady)

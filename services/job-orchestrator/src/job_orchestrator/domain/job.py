@@ -17,7 +17,7 @@ class Phase(StrEnum):
     EXPIRED = "expired"
 
 
-OPEN = frozenset({Phase.ACCEPTED, Phase.DISPATCHED, Phase.RUNNING})
+OPEN_PHASES = frozenset({Phase.ACCEPTED, Phase.DISPATCHED, Phase.RUNNING})
 NOT_AT_VENDOR = frozenset({Phase.ACCEPTED, Phase.DISPATCHED})
 
 
@@ -134,7 +134,7 @@ class Job:
 
     def is_current_attempt(self, number: int, attempt: int) -> bool:
         """Return whether facts about this attempt at item `number` count: it is current, and the job is open."""
-        is_known = self.phase in OPEN and number < len(self.items)
+        is_known = self.phase in OPEN_PHASES and number < len(self.items)
         return is_known and self.items[number].is_current(attempt)
 
     def is_unpaid_start(self, number: int, attempt: int) -> bool:

@@ -29,7 +29,7 @@ from job_orchestrator.domain.job import (
     CONSENT_WITHDRAWN,
     DEADLINE_PASSED,
     NOT_AT_VENDOR,
-    OPEN,
+    OPEN_PHASES,
     Item,
     ItemState,
     Job,
@@ -42,7 +42,7 @@ Transition = tuple[Job, tuple[Effect, ...]]
 
 def apply(job: Job, fact: Fact) -> Transition:
     """Return the job after `fact`, with its version one higher if anything changed, and the effects."""
-    if job.phase not in OPEN:
+    if job.phase not in OPEN_PHASES:
         return _unchanged(job)
     after, effects = _apply(job, fact)
     return _unchanged(job) if after == job else (replace(after, version=job.version + 1), effects)

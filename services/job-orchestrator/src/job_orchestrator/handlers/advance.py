@@ -26,7 +26,7 @@ from prometheus_client import Histogram
 
 from job_orchestrator.domain.effects import Completion, Dispatch, Effect, End, StopRequest
 from job_orchestrator.domain.facts import DeadlinePassed, Fact
-from job_orchestrator.domain.job import OPEN, Phase, Reason
+from job_orchestrator.domain.job import OPEN_PHASES, Phase, Reason
 from job_orchestrator.domain.transitions import apply
 from job_orchestrator.store import jobs
 from job_orchestrator.store.attempts import Attempt, record_attempt
@@ -60,7 +60,7 @@ def advance(tx: Tx, row: JobRow, fact: Fact, cause: Event[Any] | None) -> None:
             row.reason = _reason_of(row, effect)
     jobs.save(tx, row)
     _emit(tx, row, effects, cause)
-    if row.job.phase not in OPEN:
+    if row.job.phase not in OPEN_PHASES:
         duration_s = (now - row.accepted_at).total_seconds()
         tx.after_commit(partial(DURATION.labels(row.kind, row.job.phase.value).observe, duration_s))
 
@@ -76,12 +76,12 @@ def _reason_of(row: JobRow, end: End) -> Reason:
     """Return why the job ended; if it was cancelled, the message also says what is charged."""
     if end.phase is not Phase.CANCELLED:
         return end.reason
-    credits = _credits(row)
+    credits = _amount_due(row)
     charged = f"{credits} credits are charged for what had been begun." if credits else "Nothing is charged."
     return replace(end.reason, message=f"{end.reason.message} {charged}")
 
 
-def _credits(row: JobRow) -> int:
+def _amount_due(row: JobRow) -> int:
     return row.job.amount_due(row.request["price"]["credits"])
 
 
@@ -137,11 +137,11 @@ def _completed(row: JobRow) -> JobCompleted:
         if item.reason
     ]
     return JobCompleted(
-        **_common(row),
+        **_common_fields(row),
         kind=row.kind,
         results=_results(row),
         failures=tuple(failures),
-        credits=_credits(row),
+        credits=_amount_due(row),
         vendor_ms=row.job.vendor_ms,
     )
 
@@ -157,10 +157,10 @@ def _results(row: JobRow) -> tuple[ResultFile, ...]:
 
 def _ended(row: JobRow, end: End) -> JobFailed | JobCancelled | JobExpired:
     reason = row.reason or end.reason
-    fields = {**_common(row), "code": reason.code, "message": reason.message, "tip": reason.tip}
+    fields = {**_common_fields(row), "code": reason.code, "message": reason.message, "tip": reason.tip}
     match end.phase:
         case Phase.CANCELLED:
-            return JobCancelled(**fields, credits=_credits(row), results=_results(row))
+            return JobCancelled(**fields, credits=_amount_due(row), results=_results(row))
         case Phase.EXPIRED:
             return JobExpired(**fields)
         case _:
@@ -173,7 +173,7 @@ def _role(reason: Reason) -> Role | None:
     return Role(reason.role) if reason.role else None
 
 
-def _common(row: JobRow) -> dict[str, Any]:
+def _common_fields(row: JobRow) -> dict[str, Any]:
     return {
         "job_id": row.job_id,
         "user_id": row.user_id,

@@ -15,7 +15,7 @@ from closet_contracts.generation import GenerationRequested
 from closet_contracts.work import tasks_of
 from closet_messaging.transaction import Tx
 
-from job_orchestrator.domain.job import OPEN, Input, Item, ItemState, Job, Phase, Reason
+from job_orchestrator.domain.job import OPEN_PHASES, Input, Item, ItemState, Job, Phase, Reason
 
 _REQUEST = {"work", "inputs", "price", "priority"}
 # For a job that was cancelled before its request arrived, only the owner is known.
@@ -173,7 +173,7 @@ def _save(tx: Tx, row: JobRow) -> None:
         job.has_hold,
         dict(row.assets),
         [_stored_item(item) for item in job.items],
-        dict(row.results) if job.phase in OPEN else {},  # the final event has them
+        dict(row.results) if job.phase in OPEN_PHASES else {},  # the final event has them
         row.reason.code if row.reason else None,
         row.reason.message if row.reason else None,
         _stored_reason(job.stop_reason),
