@@ -82,7 +82,7 @@ money-report: $(INSTALLED) ## Holds in a crowd, usage under fire, planted differ
 contracts: $(INSTALLED) ## Write schemas, AsyncAPI, OpenAPI and the README's tables from the code
 	$(BIN)/python -m closet_contracts.export contracts
 	$(BIN)/python -m kiosk_gateway openapi > contracts/openapi.yaml
-	$(BIN)/python -m closet_messaging permissions > deploy/compose/users.conf
+	$(BIN)/python -m closet_operator permissions > deploy/compose/users.conf
 
 release-contracts: contracts ## Freeze the present contracts as released: later changes are held against them
 	rm -rf contracts/released && mkdir contracts/released

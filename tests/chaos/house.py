@@ -30,10 +30,9 @@ from closet_storage.pool import PicturePool
 from closet_storage.signing import Signer
 from job_orchestrator.worker import end_due_jobs, stop_withdrawn_jobs
 from kiosk_gateway.handlers import uploads as gateway_uploads
-from kiosk_gateway.handlers.admission import Admission
+from kiosk_gateway.handlers.admission import Admission, DurationEstimator
 from kiosk_gateway.handlers.intake import Intake
-from kiosk_gateway.handlers.pace import Pace
-from kiosk_gateway.handlers.waiting import Doorbell, Waiters
+from kiosk_gateway.handlers.projection import JobChangeNotifier, JobWatchers
 from perfect_adapter.adapters.calls import Caller
 from perfect_adapter.adapters.classic import Classic
 from perfect_adapter.adapters.downloads import Downloads, Hosts
@@ -128,8 +127,8 @@ async def open_house(urls: Mapping[Service, str], s3: S3Server, vendor: PerfectS
         yield House(
             pools=pools,
             handlers=_handlers(urls),
-            intake=Intake(gateway, Admission(Pace(), LIVES_S), CONSENT_VERSION, LIVES_S),
-            late_intake=Intake(gateway, Admission(Pace(), LIVES_S), CONSENT_VERSION, 0),
+            intake=Intake(gateway, Admission(DurationEstimator(), LIVES_S), CONSENT_VERSION, LIVES_S),
+            late_intake=Intake(gateway, Admission(DurationEstimator(), LIVES_S), CONSENT_VERSION, 0),
             uploads=gateway_uploads.Uploads(gateway),
             objects=await stack.enter_async_context(open_store(Signer.of(s3.access()))),
             before_vendor=(partial(_round, checker), partial(_reap, pools[Service.JOB_ORCHESTRATOR])),
@@ -148,7 +147,7 @@ def _handlers(urls: Mapping[Service, str]) -> Mapping[Service, Handlers]:
         Service.JOB_ORCHESTRATOR: job_orchestrator.subscriptions.subscriptions(orchestrator, _asleep),
         Service.PERFECT_ADAPTER: perfect_adapter.subscriptions.subscriptions(Options(), _asleep),
         Service.BILLING_METER: billing_meter.subscriptions.subscriptions(billing, PriceBooks()),
-        Service.KIOSK_GATEWAY: kiosk_gateway.subscriptions.subscriptions(Doorbell(Waiters())),
+        Service.KIOSK_GATEWAY: kiosk_gateway.subscriptions.subscriptions(JobChangeNotifier(JobWatchers())),
     }
 
 

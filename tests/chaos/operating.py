@@ -102,10 +102,10 @@ class Operator:
         """As nobody but an operator may: whatever it is, under a message id of its own."""
         await self.js.publish(subject, payload, headers={"Nats-Msg-Id": uuid4().hex})
 
-    async def closet(self, *arguments: str) -> str:
-        """The `closet` command; what it printed."""
+    async def ops(self, *arguments: str) -> str:
+        """Run `closet-ops`; return what it printed."""
         env = {**inherited(), "CLOSET_NATS_URL": self.stack.nats.url(OPERATOR)}
-        return await asyncio.to_thread(run, [sys.executable, "-m", "closet_client", *arguments], env=env)
+        return await asyncio.to_thread(run, [sys.executable, "-m", "closet_operator", *arguments], env=env)
 
     async def everything(self) -> dict[str, list[str]]:
         """Every row of every table of every service, as text."""

@@ -16,10 +16,10 @@ from closet_devstack.sandbox.perfect.remote import Remote
 from closet_storage.keys import upload_key
 from kiosk_gateway.domain.access import Caller
 from kiosk_gateway.handlers import consents
+from kiosk_gateway.handlers.intake import JobRequest
 from kiosk_gateway.handlers.jobs import cancel
-from kiosk_gateway.handlers.judging import Asked
-from kiosk_gateway.handlers.uploads import UploadAsked
-from kiosk_gateway.handlers.waiting import Doorbell, Waiters
+from kiosk_gateway.handlers.projection import JobChangeNotifier, JobWatchers
+from kiosk_gateway.handlers.uploads import NewUpload
 
 from tests.chaos.books import Books, End
 from tests.chaos.disorder import UnrulyBus
@@ -137,19 +137,19 @@ class Shoppers:
         await self._post(story, [self._asked(who, inputs) for _ in range(times)], late=late)
 
     async def _upload(self, who: Caller, picture: bytes | None) -> str:
-        upload_id = await self.house.uploads.announce(UploadAsked(who.tenant, who.user, None))
+        upload_id = await self.house.uploads.announce(NewUpload(who.tenant, who.user, None))
         if picture is not None:
             await self.house.objects.put(upload_key(who.tenant, upload_id), picture, "image/png")
         return upload_id
 
-    def _asked(self, who: Caller, inputs: Sequence[str]) -> Asked:
+    def _asked(self, who: Caller, inputs: Sequence[str]) -> JobRequest:
         roles = (Role.PERSON, Role.GARMENT)
         parts = tuple(Input(role=role, upload_id=upload) for role, upload in zip(roles, inputs, strict=True))
-        return Asked(who.tenant, who.user, TryOn(), parts, None)
+        return JobRequest(who.tenant, who.user, TryOn(), parts, None)
 
-    async def _post(self, story: Story, asked: Iterable[Asked], *, late: bool = False) -> None:
+    async def _post(self, story: Story, asked: Iterable[JobRequest], *, late: bool = False) -> None:
         intake = self.house.late_intake if late else self.house.intake
-        answers = await asyncio.gather(*(intake.take(one) for one in asked))
+        answers = await asyncio.gather(*(intake.submit(one) for one in asked))
         self.jobs.setdefault(story, []).extend(str(answer["jobId"]) for answer in answers)
 
     async def _grant(self) -> None:
@@ -169,7 +169,7 @@ class Shoppers:
     async def _cancel(self, story: Story) -> None:
         async with self.house.transaction(Service.KIOSK_GATEWAY) as tx:
             for job_id in self.jobs[story]:
-                await cancel(Doorbell(Waiters()), tx, Caller(SHOP, "ann"), job_id)
+                await cancel(JobChangeNotifier(JobWatchers()), tx, Caller(SHOP, "ann"), job_id)
 
     async def _is_given_out(self) -> bool:
         given_out = await self.house.pools[Service.JOB_ORCHESTRATOR].fetchval(

@@ -66,8 +66,8 @@ async def test_what_cannot_be_read_is_a_dead_letter_at_once(stack: Stack) -> Non
                 letter.error.startswith("MalformedEvent") and letter.headers["Nats-Msg-Id"] for letter in letters
             )
 
-            listed = json.loads(await operator.closet("dlq", "ls", "--json"))["letters"]
-            await operator.closet("dlq", "discard", "--yes", *(str(letter["number"]) for letter in listed))
+            listed = json.loads(await operator.ops("dlq", "ls", "--json"))["dead_letters"]
+            await operator.ops("dlq", "discard", "--yes", *(str(letter["number"]) for letter in listed))
             assert await operator.letters() == []
 
 
@@ -93,7 +93,7 @@ async def test_what_fails_is_handled_once_when_its_cause_is_mended(stack: Stack)
             assert letter.headers["Nats-Msg-Id"] == letter.event_id
             assert (await victim.client.job(poisoned)).status == "queued"
 
-            await operator.closet("dlq", "replay", str(number))
+            await operator.ops("dlq", "replay", str(number))
 
             assert await _ends(victim, [poisoned]) == {"completed"}
             found = await eventually(operator.at_rest, timeout=30)

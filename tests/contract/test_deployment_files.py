@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from closet_contracts.ownership import Service
 from closet_devstack.servers.s3 import IDENTITIES
-from closet_messaging.permissions import password_variable, server_users
+from closet_operator.permissions import password_variable, server_users
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -36,6 +36,11 @@ def readmes() -> list[str]:
     return sorted(str(path) for path in found if not _NOT_OURS.intersection(path.parts))
 
 
+def documents() -> list[str]:
+    """All READMEs, and the pages beside the root's."""
+    return [*readmes(), "CONTRIBUTING.md", "SECURITY.md"]
+
+
 def blocks_of(file: str) -> list[Block]:
     found = _FENCED.findall((ROOT / file).read_text())
     return [Block(file, number, language, text) for number, (language, text) in enumerate(found)]

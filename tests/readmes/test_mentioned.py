@@ -3,10 +3,10 @@
 import re
 from itertools import chain
 
-from tests.readmes.blocks import ROOT, blocks_of, readmes
+from tests.readmes.blocks import ROOT, blocks_of, documents, readmes
 from tests.readmes.conftest import Terminal
 
-PLACES = [*readmes(), "docker-compose.yml", "deploy/Dockerfile", "deploy/compose/nats.conf"]
+PLACES = [*documents(), "docker-compose.yml", "deploy/Dockerfile", "deploy/compose/nats.conf"]
 _MENTIONED = re.compile(r"`(?:\w+=\S+ )*(python (?:-m [\w.]+|[\w/]+\.py)(?: [a-z][a-z-]*)?|closet(?: [a-z][a-z-]*)+)")
 _VERBS = re.compile(r"^\| ((?:`[a-z-]+`(?:, )?)+) \|", re.MULTILINE)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from closet_client import ApiKey, ClosetClient
+from closet_contracts.ownership import Service
 from closet_devstack.ports import free_port
 from closet_devstack.running import write_environment
 from closet_devstack.sandbox.perfect.remote import Remote
@@ -19,13 +20,13 @@ from closet_devstack.tenants import Tenant
 from closet_devstack.testing import eventually
 
 from tests.chaos.operating import operating
-from tests.readmes.blocks import ROOT, Block, blocks_of, readmes
+from tests.readmes.blocks import ROOT, Block, blocks_of, documents
 from tests.readmes.conftest import Terminal
 from tests.readmes.table import DRAWINGS, FRAGMENTS, RUN, SANDBOX
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
-BLOCKS = {(block.file, block.number): block for file in readmes() for block in blocks_of(file)}
+BLOCKS = {(block.file, block.number): block for file in documents() for block in blocks_of(file)}
 CLIENT = "libs/client/README.md"
 SHOPPER = "shopper-17"
 
@@ -36,7 +37,7 @@ def block(file: str, number: int) -> Block:
 
 async def test_every_block_is_run_or_says_why_not() -> None:
     assert set(BLOCKS) == {*RUN, *FRAGMENTS, *DRAWINGS}
-    assert all(BLOCKS[place].language == "" for place in DRAWINGS)
+    assert all(BLOCKS[place].language in {"", "mermaid"} for place in DRAWINGS)
     assert not {*RUN} & {*FRAGMENTS, *DRAWINGS}
 
 
@@ -54,7 +55,7 @@ async def test_a_fragment_is_python(place: tuple[str, int]) -> None:
 
 async def test_every_target_of_make_is_there() -> None:
     code = "\n".join(block.text for block in BLOCKS.values() if block.language == "sh")
-    inline = "\n".join(re.findall(r"`([^`\n]+)`", "\n".join((ROOT / file).read_text() for file in readmes())))
+    inline = "\n".join(re.findall(r"`([^`\n]+)`", "\n".join((ROOT / file).read_text() for file in documents())))
     targets = sorted(set(re.findall(r"^(?:\w+=\S+ )*make ([a-z-]+)", f"{code}\n{inline}", re.MULTILINE)))
     assert {"demo", "test", "run", "help", "check", "bench"} <= set(targets)
     tried = await asyncio.to_thread(
@@ -114,18 +115,21 @@ async def test_every_command_of_an_operator(own_stack: Stack, demo: Tenant, term
             return len(await operator.letters()) == 15
 
         await eventually(letters)
-        script = block(CLIENT, 2).filled({"nats://operator:...@127.0.0.1:4222": own_stack.nats.url()})
+        script = block("libs/operator/README.md", 0).filled(
+            {"nats://operator:...@127.0.0.1:4222": own_stack.nats.url()}
+        )
         told = await terminal.run(script)
         assert {"✓ 12", "✓ 13", "✓ 14"} <= set(re.findall(r"✓ \d+", told))
         assert "<html" in (terminal.folder / "january.html").read_text()
         assert demo.account in told
+        assert 'user: "billing-meter"' in told
 
 
-async def test_what_an_operator_does_to_the_bus(own_stack: Stack, terminal: Terminal) -> None:
-    for service in ("kiosk-gateway", "billing-meter"):
-        env = {**own_stack.env_for(service), "CLOSET_NATS_URL": own_stack.nats.url()}
-        told = await terminal.run(block("libs/messaging/README.md", 1).filled(), env)
-        assert "accounts {" in told
+async def test_the_operators_commands_with_a_services_database(own_stack: Stack, terminal: Terminal) -> None:
+    for service in (Service.KIOSK_GATEWAY, Service.BILLING_METER):
+        url = own_stack.env_for(service)["CLOSET_DATABASE_URL"]
+        words = {"postgresql://billing_meter:...@127.0.0.1:5432/billing_meter": url}
+        told = await terminal.run(block("libs/operator/README.md", 1).filled(words))
         assert re.search(r"^[1-9]\d* events will be published again$", told, re.MULTILINE)
 
 

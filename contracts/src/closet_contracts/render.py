@@ -75,7 +75,7 @@ class RenderFailed(_Ended):
 class RenderCapacityChanged(EventData):
     """How much can be made now, from which follows what wait to expect. `per_minute` is null where nothing limits it.
 
-    `waiting` counts the tasks in the waiting room by class, `running` those at the vendor; `typical_s` is how long one
+    `waiting` counts the queued tasks by class, `running` those at the vendor; `typical_s` is how long one
     takes there, the median. Until `stopped_until` nothing that waits is ordered, as far as is known.
     """
 

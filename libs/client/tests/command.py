@@ -1,39 +1,10 @@
 """The command as its user has it: a process of its own."""
 
-import asyncio
-import json
-import os
-import sys
-from asyncio.subprocess import PIPE
-from dataclasses import dataclass
-from typing import Any
+from closet_devstack.commands import Ran, run_command
 
-
-@dataclass(frozen=True)
-class Ran:
-    """How it ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
+__all__ = ["Ran", "closet_command"]
 
 
 async def closet_command(*arguments: str, **settings: str) -> Ran:
     """Run `closet` with nothing set but `settings`, where nobody can be asked anything."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CLOSET_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "closet_client",
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=PIPE,
-        stderr=PIPE,
-        env={**kept, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONWARNINGS": "error", **settings},
-    )  # fmt: skip  one line for what runs, one for where
-    out, err = await process.communicate()
-    return Ran(process.returncode or 0, out.decode(), err.decode())
+    return await run_command("closet_client", *arguments, **settings)

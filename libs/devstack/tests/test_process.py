@@ -26,7 +26,7 @@ time.sleep(600)
 ALL_PARTS = """
 import json, sys, time
 from pathlib import Path
-from closet_messaging.permissions import server_users
+from closet_operator.permissions import server_users
 from closet_devstack.bus import new_passwords
 from closet_devstack.servers.nats import NatsServer
 from closet_devstack.servers.perfect import PerfectServer

@@ -18,8 +18,8 @@ from closet_devstack.servers.nats import GivenNats, NatsServer
 from closet_devstack.servers.postgres import GivenPostgres, PostgresServer
 from closet_devstack.servers.s3 import GivenS3, S3Server
 from closet_messaging.connection import connect, drain
-from closet_messaging.permissions import server_users
 from closet_messaging.streams import verify
+from closet_operator.permissions import server_users
 from closet_storage.signing import Signer
 from yarl import URL
 

@@ -10,7 +10,7 @@ from closet_contracts.ownership import Service
 from closet_devstack.bus import new_passwords, provision
 from closet_devstack.servers.nats import NatsServer, Users
 from closet_messaging.connection import connect, drain
-from closet_messaging.permissions import STREAMS_ACCOUNT, server_users
+from closet_operator.permissions import STREAMS_ACCOUNT, server_users
 from nats.js.api import ConsumerInfo
 
 from .conftest import TENANT, failed

@@ -21,7 +21,7 @@ from closet_devstack.servers.nats import NatsServer
 from closet_devstack.testing import eventually
 from closet_messaging import outbox, sweeper
 from closet_messaging import publish as publishing
-from closet_messaging.permissions import server_users
+from closet_operator.permissions import server_users
 from nats.aio.client import Client
 from nats.errors import TimeoutError as NoAnswer
 

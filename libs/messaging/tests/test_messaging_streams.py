@@ -3,8 +3,8 @@ from closet_contracts.catalog import STREAMS
 from closet_contracts.ownership import OWNERS, Service
 from closet_devstack.testing import eventually
 from closet_messaging import streams
-from closet_messaging.permissions import server_users
 from closet_messaging.streams import Drift, provision, verify
+from closet_operator.permissions import server_users
 from nats.aio.client import Client
 from nats.errors import TimeoutError as NoAnswer
 from nats.js.api import RetentionPolicy

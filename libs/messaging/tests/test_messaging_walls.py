@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from closet_contracts.ownership import OWNERS, Service
-from closet_messaging.permissions import may_publish
 from closet_messaging.streams import subscriptions
+from closet_operator.permissions import may_publish
 from nats.aio.client import Client
 from nats.errors import Error
 

@@ -128,7 +128,7 @@ async def sandbox(perfect_server: "PerfectServer") -> "Remote":
 @pytest.fixture(scope="session")
 def _nats_template(devstack_folder: Path) -> Path:
     """A server's folder in which streams and consumers have been made: copying it is quicker than making them."""
-    from closet_messaging.permissions import server_users
+    from closet_operator.permissions import server_users
 
     from closet_devstack.bus import new_passwords, provision
     from closet_devstack.servers.nats import NatsServer

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TypeAlias
 
-from closet_messaging.permissions import server_users
+from closet_operator.permissions import server_users
 
 from closet_devstack.bus import new_passwords
 from closet_devstack.process import is_installed

@@ -46,7 +46,7 @@ def write_environment(stack: Stack, tenant: Tenant, folder: Path) -> Path:
         "CLOSET_URL": stack.url("kiosk-gateway"),
         "CLOSET_API_KEY": tenant.api_key,
         "CLOSET_USER": "shopper-1",
-        "CLOSET_NATS_URL": stack.nats.url(),  # the operator's: for closet dlq, ledger, statement, reconcile
+        "CLOSET_NATS_URL": stack.nats.url(),  # the operator's: for closet-ops
     }
     file = folder / "closet.env"
     file.touch(mode=0o600)

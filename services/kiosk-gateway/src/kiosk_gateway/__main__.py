@@ -1,4 +1,4 @@
-"""`python -m kiosk_gateway` runs the service; with a verb, does what an operator asks."""
+"""`python -m kiosk_gateway` runs the service; with a verb, it runs an operator's command."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The service, put together."""
+"""The composition root: opens the resources and wires the service."""
 
 from functools import partial
 
@@ -11,76 +11,103 @@ from closet_contracts.ownership import Service
 from closet_messaging.bus import Bus, open_bus
 
 from kiosk_gateway.domain.access import AUDIENCE
-from kiosk_gateway.handlers import revocation
-from kiosk_gateway.handlers.admission import Admission
+from kiosk_gateway.handlers.admission import Admission, DurationEstimator
+from kiosk_gateway.handlers.billing import Billing
+from kiosk_gateway.handlers.consents import Consents
 from kiosk_gateway.handlers.intake import Intake
-from kiosk_gateway.handlers.jobs import Jobs
-from kiosk_gateway.handlers.overdue import LOOK_EVERY_S, end_overdue
-from kiosk_gateway.handlers.pace import Pace
-from kiosk_gateway.handlers.revocation import Revocations
+from kiosk_gateway.handlers.jobs import Cancellations, Jobs, ResultUrls
+from kiosk_gateway.handlers.overdue import OVERDUE_INTERVAL_S, expire_overdue
+from kiosk_gateway.handlers.projection import JobChangeNotifier, JobWatchers
+from kiosk_gateway.handlers.revocation import REFRESH_INTERVAL_S, Revocations
 from kiosk_gateway.handlers.sessions import Sessions
 from kiosk_gateway.handlers.templates import Templates
-from kiosk_gateway.handlers.uploads import Uploads
-from kiosk_gateway.handlers.waiting import Doorbell, Waiters
-from kiosk_gateway.http.context import Gateway
-from kiosk_gateway.http.serving import serve_all
+from kiosk_gateway.handlers.uploads import Uploads, UploadUrls
+from kiosk_gateway.http.billing import BillingEndpoints
+from kiosk_gateway.http.consent import ConsentEndpoints
+from kiosk_gateway.http.docs import DocsEndpoints, add_assets
+from kiosk_gateway.http.events import EventEndpoints
+from kiosk_gateway.http.generation import GenerationEndpoints
+from kiosk_gateway.http.jobs import JobEndpoints
+from kiosk_gateway.http.openapi import document
+from kiosk_gateway.http.route import Authenticator, Route, serve
+from kiosk_gateway.http.routes import ROUTES, routes
+from kiosk_gateway.http.tokens import TokenEndpoints
+from kiosk_gateway.http.uploads import UploadEndpoints
 from kiosk_gateway.settings import Settings
-from kiosk_gateway.store.money import read_prices
+from kiosk_gateway.store.intake import read_prices
 from kiosk_gateway.subscriptions import subscriptions
-from kiosk_gateway.worker import EVERY_S, keep_house
+from kiosk_gateway.worker import PURGE_INTERVAL_S, purge_expired
 
-BELL = "jobs"
+JOB_CHANGES = "jobs"  # the name of the notification, the same in every release
 
 
 async def build(process: Process[Settings]) -> None:
-    """Wire everything; it is taken apart in reverse order."""
+    """Open the resources, start the workers and serve the routes; all ends in reverse order."""
     settings = process.settings
     keys = load_keys(settings.token_key_file)
     await prepare(settings, "closet_messaging", "kiosk_gateway")
     pool = await process.stack.enter_async_context(open_pool(settings))
     process.readiness.add("database", pool_check(pool))
     process.readiness.add("prices", partial(_prices_check, pool))
-    waiters = Waiters()
-    doorbell = Doorbell(waiters)
+    watchers = JobWatchers()
+    notifier = JobChangeNotifier(watchers)
     bus = await process.stack.enter_async_context(
-        open_bus(process, Service.KIOSK_GATEWAY, pool, subscriptions(doorbell))
+        open_bus(process, Service.KIOSK_GATEWAY, pool, subscriptions(notifier))
     )
-    await bus.subscribe(BELL, doorbell.heard)
-    process.background.start("doorbell", doorbell.run(partial(bus.notify, BELL)))
-    process.background.start("housekeeping", work_loop(partial(keep_house, pool), Wake(), EVERY_S))
-    overdue = partial(end_overdue, bus.transaction, doorbell, settings.job_overdue_s)
-    process.background.start("overdue", work_loop(overdue, Wake(), LOOK_EVERY_S))
+    await bus.subscribe(JOB_CHANGES, notifier.on_notification)
     revocations = Revocations(pool, bus.transaction)
     await revocations.refresh()
-    process.background.start("revocations", work_loop(revocations.refresh, Wake(), revocation.EVERY_S))
+    _start_workers(process, bus, notifier, revocations)
     issuer = TokenIssuer(keys, settings.token_issuer)
-    gateway = Gateway(
-        settings=settings,
-        bus=bus,
-        issuer=issuer,
-        verifier=TokenVerifier(keys, settings.token_issuer, AUDIENCE),
-        sessions=Sessions(bus.transaction, issuer, revocations),
-        revocations=revocations,
-        uploads=Uploads(bus.transaction),
-        intake=_intake(settings, bus),
-        jobs=Jobs(pool, waiters),
-        templates=Templates(bus),
-        doorbell=doorbell,
+    table = _routes(settings, bus, issuer, revocations, Jobs(pool, watchers), notifier)
+    verifier = TokenVerifier(keys, settings.token_issuer, AUDIENCE)
+    serve(process.app, table, Authenticator(verifier, revocations))
+    add_assets(process.app)
+    process.app.on_shutdown.append(partial(_close_watchers, watchers))
+
+
+def _start_workers(process: Process[Settings], bus: Bus, notifier: JobChangeNotifier, revocations: Revocations) -> None:
+    start = process.background.start
+    start("job-changes", notifier.run(partial(bus.notify, JOB_CHANGES)))
+    start("purge", work_loop(partial(purge_expired, bus.pool), Wake(), PURGE_INTERVAL_S))
+    expire = partial(expire_overdue, bus.transaction, notifier, process.settings.job_overdue_s)
+    start("overdue", work_loop(expire, Wake(), OVERDUE_INTERVAL_S))
+    start("revocations", work_loop(revocations.refresh, Wake(), REFRESH_INTERVAL_S))
+
+
+def _routes(  # noqa: PLR0913, PLR0917  what the endpoints share
+    settings: Settings,
+    bus: Bus,
+    issuer: TokenIssuer,
+    revocations: Revocations,
+    jobs: Jobs,
+    notifier: JobChangeNotifier,
+) -> tuple[Route, ...]:
+    billing = Billing(bus, bus.pool)
+    return routes(
+        token_endpoints=TokenEndpoints(Sessions(bus.transaction, issuer, revocations), revocations, issuer),
+        consent_endpoints=ConsentEndpoints(Consents(bus.transaction, bus.pool, settings.consent_version)),
+        upload_endpoints=UploadEndpoints(UploadUrls(Uploads(bus.transaction), bus)),
+        generation_endpoints=GenerationEndpoints(_intake(settings, bus), Templates(bus), billing, settings.public_url),
+        job_endpoints=JobEndpoints(
+            jobs, Cancellations(bus.transaction, notifier), ResultUrls(bus), revocations, settings.public_url
+        ),
+        event_endpoints=EventEndpoints(jobs, revocations),
+        billing_endpoints=BillingEndpoints(billing),
+        docs_endpoints=DocsEndpoints(document(ROUTES)),
     )
-    serve_all(process.app, gateway)
-    process.app.on_shutdown.append(partial(_end_waiting, waiters))
 
 
 def _intake(settings: Settings, bus: Bus) -> Intake:
     longest_wait_s = min(settings.longest_wait_s, settings.job_deadline_s)
-    admission = Admission(Pace(), longest_wait_s, lambda: bus.overdue.is_stalled)
+    admission = Admission(DurationEstimator(), longest_wait_s, lambda: bus.overdue.is_stalled)
     return Intake(bus.transaction, admission, settings.consent_version, settings.job_deadline_s)
 
 
-async def _end_waiting(waiters: Waiters, _app: web.Application) -> None:
-    waiters.close()
+async def _close_watchers(watchers: JobWatchers, _app: web.Application) -> None:
+    watchers.close()
 
 
 async def _prices_check(pool: Pool) -> str | None:
     async with pool.acquire() as conn:
-        return None if await read_prices(conn) else "no price book is known yet"
+        return None if await read_prices(conn) else "no price book has been received yet"

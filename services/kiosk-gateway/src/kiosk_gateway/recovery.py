@@ -1,4 +1,4 @@
-"""`python -m kiosk_gateway recover`: jobs and consents as the service had told, the rest as it was told."""
+"""`python -m kiosk_gateway recover`: restore jobs and consents from own events, the rest from others' events."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ from closet_recovery.command import parser, run
 from closet_recovery.recovery import Plan
 
 from kiosk_gateway.domain.jobs import Change
-from kiosk_gateway.handlers.waiting import Doorbell, Waiters
+from kiosk_gateway.handlers.projection import JobChangeNotifier, JobWatchers
 from kiosk_gateway.settings import Settings
 from kiosk_gateway.store import intake, jobs, recovery
-from kiosk_gateway.store.projection import apply
+from kiosk_gateway.store.projection import apply_change
 from kiosk_gateway.subscriptions import subscriptions
 
 
@@ -25,10 +25,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def plan(_settings: Settings) -> Plan:
-    """How this service recovers."""
+    """Return how this service recovers."""
     return Plan(
         service=Service.KIOSK_GATEWAY,
-        handlers=subscriptions(Doorbell(Waiters())),
+        handlers=subscriptions(JobChangeNotifier(JobWatchers())),
         facts={
             GenerationRequested: _request,
             GenerationCancelRequested: _cancel,
@@ -60,8 +60,8 @@ async def _request(tx: Tx, event: Event[GenerationRequested]) -> None:
 
 
 async def _cancel(tx: Tx, event: Event[GenerationCancelRequested]) -> None:
-    await jobs.note_cancel(tx.conn, event.data.job_id, event.tenantid, event.data.user_id)
-    apply(tx, event.data.job_id, event.type, Service.KIOSK_GATEWAY, event.time, Change())
+    await jobs.record_cancel(tx.conn, event.data.job_id, event.tenantid, event.data.user_id)
+    apply_change(tx, event.data.job_id, event.type, Service.KIOSK_GATEWAY, event.time, Change())
 
 
 async def _consent(tx: Tx, event: Event[PersonConsentGiven]) -> None:

@@ -11,8 +11,10 @@ class Settings(ServiceSettings):
 
     token_key_file: Path  # Ed25519 private keys; the first signs, all verify
     token_issuer: str = "closet"  # noqa: S105  a name
-    public_url: str = ""  # put before the paths in answers; empty: paths alone
+    public_url: str = ""  # prefix of the URLs in answers; empty: paths only
     consent_version: str = "v2.0"
     job_deadline_s: int = Field(default=900, gt=0)
-    job_overdue_s: int = Field(default=60, ge=0)  # so long after its deadline a job that nobody has ended is ended here
-    longest_wait_s: int = Field(default=600, gt=0)  # for a job's turn at the vendor; below the deadline
+    job_overdue_s: int = Field(default=60, ge=0)  # a job without an end is expired this long after its deadline
+    longest_wait_s: int = Field(
+        default=600, gt=0
+    )  # a job that would wait longer for the vendor is refused; at most the deadline

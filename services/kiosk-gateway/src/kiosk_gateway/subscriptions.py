@@ -1,4 +1,4 @@
-"""The table: event -> what handles it."""
+"""The table: event -> handler."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -10,14 +10,19 @@ from closet_contracts.render import RenderCapacityChanged
 from closet_messaging.inbox import Handler
 
 from kiosk_gateway.domain.jobs import JobFact
-from kiosk_gateway.handlers.projection import project_balance, project_capacity, project_job, project_prices
-from kiosk_gateway.handlers.waiting import Doorbell
+from kiosk_gateway.handlers.projection import (
+    JobChangeNotifier,
+    project_balance,
+    project_capacity,
+    project_job,
+    project_prices,
+)
 
 
-def subscriptions(doorbell: Doorbell) -> Mapping[type[EventData], Handler]:
-    """Every event that this service takes: all that can happen to a job, balances, prices, capacity."""
+def subscriptions(notifier: JobChangeNotifier) -> Mapping[type[EventData], Handler]:
+    """Return the handlers: of every fact about a job, of balances, prices and the vendor's capacity."""
     return {
-        **dict.fromkeys(get_args(JobFact), partial(project_job, doorbell)),
+        **dict.fromkeys(get_args(JobFact), partial(project_job, notifier)),
         CreditBalanceChanged: project_balance,
         CreditPricesPublished: project_prices,
         RenderCapacityChanged: project_capacity,

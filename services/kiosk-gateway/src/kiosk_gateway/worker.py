@@ -1,21 +1,21 @@
-"""Housekeeping: what no one can ask for any more goes."""
+"""Housekeeping: delete what has expired."""
 
 from closet_chassis.postgres import Pool
 
-from kiosk_gateway.handlers.revocation import AGE
-from kiosk_gateway.store import idempotency, quotes, revocations, sessions
+from kiosk_gateway.handlers.revocation import MAX_AGE
+from kiosk_gateway.store import billing, idempotency, revocations, sessions
 
-EVERY_S = 600.0
-AT_ONCE = 5000  # what one statement deletes in well under its time
+PURGE_INTERVAL_S = 600.0
+BATCH_SIZE = 5000  # one statement deletes as many well within its timeout
 
 
-async def keep_house(pool: Pool) -> bool:
-    """Forget answers, sessions and quotes that are past their time; may there be more of them?"""
+async def purge_expired(pool: Pool) -> bool:
+    """Delete a batch of expired answers, sessions, quotes and revocations; return whether more may remain."""
     async with pool.acquire() as conn:
-        forgotten = (
-            await idempotency.forget(conn, AT_ONCE),
-            await sessions.forget_expired(conn, AT_ONCE),
-            await quotes.forget(conn, AT_ONCE),
-            await revocations.forget(conn, AGE, AT_ONCE),
+        deleted = (
+            await idempotency.delete_expired(conn, BATCH_SIZE),
+            await sessions.delete_expired(conn, BATCH_SIZE),
+            await billing.delete_expired_quotes(conn, BATCH_SIZE),
+            await revocations.delete_expired(conn, MAX_AGE, BATCH_SIZE),
         )
-    return AT_ONCE in forgotten
+    return BATCH_SIZE in deleted

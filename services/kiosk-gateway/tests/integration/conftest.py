@@ -1,4 +1,4 @@
-"""Replicas of the service on a real database and bus; everybody else is played by the test."""
+"""Replicas of the service on a real database and bus; the test plays the other services."""
 
 import asyncio
 import hashlib
@@ -67,16 +67,16 @@ KEYS = {"acme": "clk_acme_0123456789abcdefghij", "other": "clk_other_0123456789a
 DESCRIPTION = document(ROUTES)
 
 
-def documented(method: str, path: str, status: int, body: Any) -> None:
-    """Every answer that any test sees is one that the API's description tells of."""
+def check_documented(method: str, path: str, status: int, body: Any) -> None:
+    """Check an answer against the API's description."""
     bare = path.partition("?")[0]
     (item,) = [
         item
         for template, item in DESCRIPTION["paths"].items()
         if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), bare)
     ]
-    told = item[method.lower()]["responses"][str(status)]
-    for media, content in told.get("content", {}).items():
+    described = item[method.lower()]["responses"][str(status)]
+    for media, content in described.get("content", {}).items():
         if "json" in media:
             schema = {**content["schema"], "components": DESCRIPTION["components"]}
             Draft202012Validator(schema).validate(body)
@@ -116,7 +116,7 @@ class Api:
             text = await response.read()
             json = "json" in response.content_type
             body = await response.json(content_type=None) if json else text
-        documented(method, path, response.status, body)
+        check_documented(method, path, response.status, body)
         return Answer(response.status, response.headers, body)
 
     async def get(self, path: str, **headers: Any) -> Answer:
@@ -132,7 +132,7 @@ class Api:
         assert ticket.status == 200, ticket
         return str(ticket.body["key"])
 
-    async def wanted(self) -> dict[str, Any]:
+    async def try_on_body(self) -> dict[str, Any]:
         """The body of a try-on with fresh uploads."""
         return {"personKey": await self.upload(), "itemKey": await self.upload(), "consent": True}
 
@@ -140,7 +140,7 @@ class Api:
         assert (await self.post("/consent", {"given": True})).status == 200
 
     async def try_on(self) -> str:
-        created = await self.post("/gen/tryon", await self.wanted())
+        created = await self.post("/gen/tryon", await self.try_on_body())
         assert created.status == 202, created
         return str(created.body["jobId"])
 
@@ -166,28 +166,28 @@ class Replica:
 
 
 @dataclass
-class World:
-    """Everybody else on the bus."""
+class Bus:
+    """The bus, as the other services use it."""
 
     nc: Client
 
-    async def say(self, *events: Event[EventData]) -> None:
-        """An event said twice is in the stream twice: the message id, by which the bus would know it, is left out."""
+    async def publish(self, *events: Event[EventData]) -> None:
+        """Publish events without their message ids, so that an event published twice is in the stream twice."""
         for event in events:
             await self.nc.jetstream().publish(event.type, encode(event))
 
-    async def tell(self, data: EventData, tenant: str = "acme") -> None:
-        await self.say(new_event(data, tenant=tenant))
+    async def emit(self, data: EventData, tenant: str = "acme") -> None:
+        await self.publish(new_event(data, tenant=tenant))
 
-    async def heard(self, stream: str) -> list[Event[EventData]]:
-        """What the service has told, oldest first."""
+    async def events(self, stream: str) -> list[Event[EventData]]:
+        """The events that a stream holds, oldest first."""
         js = self.nc.jetstream()
         last = (await js.stream_info(stream)).state.last_seq
         return [decode((await js.get_msg(stream, seq)).data or b"") for seq in range(1, last + 1)]
 
     async def balance(self, available: int, version: int, tenant: str = "acme") -> None:
         account = f"tenant:{tenant}"
-        await self.tell(
+        await self.emit(
             CreditBalanceChanged(account_id=account, balance=available, held=0, available=available, version=version),
             tenant,
         )
@@ -262,9 +262,9 @@ async def list_templates(request: ListTemplates) -> TemplatePage:
 
 
 @pytest.fixture
-async def world(nats_url: Callable[[str], str]) -> AsyncIterator[World]:
+async def bus(nats_url: Callable[[str], str]) -> AsyncIterator[Bus]:
     nc = await connect(nats_url("operator"), "operator")
-    yield World(nc)
+    yield Bus(nc)
     await drain(nc)
 
 
@@ -303,7 +303,7 @@ async def replica(
     database_url: str,
     owner_url: str,
     nats_url: Callable[[str], str],
-    world: World,
+    bus: Bus,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Callable[..., Awaitable[Replica]]]:
@@ -316,7 +316,7 @@ async def replica(
     key_file = tmp_path / "token-key.pem"
     key = Ed25519PrivateKey.generate()
     key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    await world.tell(CreditPricesPublished(book=BOOK, effective_from=datetime.now(UTC) - timedelta(days=1)), "closet")
+    await bus.emit(CreditPricesPublished(book=BOOK, effective_from=datetime.now(UTC) - timedelta(days=1)), "closet")
 
     async with AsyncExitStack() as stacks, aiohttp.ClientSession() as session, answerers(nats_url):
 
@@ -352,7 +352,7 @@ def asset(key: str = "tenant/acme/results/x.png") -> ResultFile:
 
 
 @dataclass
-class Life:
+class JobFacts:
     """The facts that follow a request."""
 
     job_id: str
@@ -376,13 +376,13 @@ class Life:
         return JobCompleted(**self._next(), kind="tryon", results=results, attempts=1, credits=5, vendor_ms=10)
 
     def failed(self, code: str = "person_not_found") -> JobFailed:
-        told: dict[str, Any] = {
+        problem: dict[str, Any] = {
             "message": "No person could be found in the photo.",
             "tip": "Stand in front of the camera.",
         }
-        return JobFailed(**self._next(), code=code, **told, attempts=1)
+        return JobFailed(**self._next(), code=code, **problem, attempts=1)
 
 
 @pytest.fixture
-def life() -> type[Life]:
-    return Life
+def job_facts() -> type[JobFacts]:
+    return JobFacts

@@ -8,7 +8,7 @@ import pytest
 from closet_chassis.metrics import exposition
 from closet_messaging import rpc
 from kiosk_gateway import worker
-from kiosk_gateway.worker import keep_house
+from kiosk_gateway.worker import purge_expired
 
 
 async def test_an_estimate_is_billings_quote(replica: Any) -> None:
@@ -113,7 +113,7 @@ async def test_housekeeping_forgets_what_is_past_its_time(replica: Any, pool: An
     await api.post("/consent", {"given": True}, key="young")
     tokens = await api.post("/auth/token", {"userId": "u-1"}, Authorization="Bearer clk_acme_0123456789abcdefghij")
     assert tokens.status == 200
-    assert not await keep_house(pool)
+    assert not await purge_expired(pool)
     assert [row["key"] for row in await pool.fetch("SELECT key FROM idempotency")] == ["young"]
     assert await pool.fetchval("SELECT count(*) FROM sessions") == 1
     assert await pool.fetchval("SELECT count(*) FROM refresh_tokens") == 1
@@ -126,9 +126,9 @@ async def test_housekeeping_goes_by_groups(pool: Any, monkeypatch: pytest.Monkey
         SELECT 'acme', 'u-1', 'key-' || n, '', now() - interval '2 days' FROM generate_series(1, 5) n
         """
     )
-    monkeypatch.setattr(worker, "AT_ONCE", 2)
+    monkeypatch.setattr(worker, "BATCH_SIZE", 2)
     left = []
-    while await keep_house(pool):
+    while await purge_expired(pool):
         left.append(await pool.fetchval("SELECT count(*) FROM idempotency"))
     assert left == [3, 1]
     assert await pool.fetchval("SELECT count(*) FROM idempotency") == 0

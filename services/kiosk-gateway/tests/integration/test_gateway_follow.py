@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from closet_contracts.job import ItemFailure
 from closet_devstack.testing import eventually
+from kiosk_gateway import app
 from kiosk_gateway.handlers import jobs as handlers
+from kiosk_gateway.handlers.projection import JobWatchers
 from kiosk_gateway.http import events as streams
 
 
@@ -29,33 +31,33 @@ async def lines_of(api: Any, job_id: str, last: str = "") -> AsyncGenerator[dict
                 found = {}
 
 
-async def test_a_stream_tells_the_whole_life_and_ends(replica: Any, world: Any, life: Any) -> None:
+async def test_a_stream_tells_the_whole_life_and_ends(replica: Any, bus: Any, job_facts: Any) -> None:
     api = await (await replica()).user()
     await api.consent()
-    job = life(await api.try_on())
+    job = job_facts(await api.try_on())
     stream = lines_of(api, job.job_id)
     assert (await anext(stream))["event"] == "generation.requested"
-    await world.tell(job.accepted())
+    await bus.emit(job.accepted())
     accepted = await anext(stream)
     assert (accepted["event"], accepted["type"]) == ("job.accepted", "closet.job.accepted.v1")
     assert (accepted["service"], accepted["status"]) == ("job-orchestrator", "queued")
     assert accepted["elapsedMs"] >= 0
-    await world.tell(job.started())
+    await bus.emit(job.started())
     assert (await anext(stream))["status"] == "processing"
-    await world.tell(job.completed())
+    await bus.emit(job.completed())
     assert (await anext(stream))["status"] == "completed"
     with pytest.raises(StopAsyncIteration):
         await anext(stream)
 
 
 async def test_a_stream_resumes_at_another_replica_without_a_gap(
-    replica: Any, world: Any, life: Any, monkeypatch: pytest.MonkeyPatch
+    replica: Any, bus: Any, job_facts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "LOOK_EVERY_S", 3600.0)  # only the bell wakes them
+    monkeypatch.setattr(handlers, "POLL_INTERVAL_S", 3600.0)  # only the notification wakes them
     instances = [await replica(), await replica()]
     apis = [await instance.user() for instance in instances]
     await apis[0].consent()
-    job = life(await apis[0].try_on())
+    job = job_facts(await apis[0].try_on())
     facts = [job.accepted(), job.started(), job.started(2), job.started(3), job.completed()]
     seen: list[dict[str, Any]] = []
     for number in range(len(facts) + 1):
@@ -64,7 +66,7 @@ async def test_a_stream_resumes_at_another_replica_without_a_gap(
         seen.append(await anext(stream))
         if number < len(facts):
             following = asyncio.ensure_future(anext(stream))
-            await world.tell(facts[number])
+            await bus.emit(facts[number])
             assert (await following)["type"] == facts[number].TYPE
         await stream.aclose()
     assert [line["type"] for line in seen[1:]] == [fact.TYPE for fact in facts]
@@ -74,28 +76,28 @@ async def test_a_stream_resumes_at_another_replica_without_a_gap(
     assert (await apis[1].get(f"/gen/job/{job.job_id}/events", Last_Event_ID="x")).code == "invalid_last_event_id"
 
 
-async def test_a_stream_after_an_id_that_no_line_has_ends_with_its_job(replica: Any, world: Any, life: Any) -> None:
+async def test_a_stream_after_an_id_that_no_line_has_ends_with_its_job(replica: Any, bus: Any, job_facts: Any) -> None:
     api = await (await replica()).user()
     await api.consent()
-    job = life(await api.try_on())
+    job = job_facts(await api.try_on())
     headers = {**api.headers, "Last-Event-ID": "99"}
     async with api.session.get(f"{api.base}/api/gen/job/{job.job_id}/events", headers=headers) as response:
         assert response.status == 200, "it has begun before the job ends"
-        await world.tell(job.failed())
+        await bus.emit(job.failed())
         assert b"data: " not in await response.read()
 
 
 async def test_who_waits_looks_even_if_the_bell_is_lost(
-    replica: Any, world: Any, life: Any, monkeypatch: pytest.MonkeyPatch
+    replica: Any, bus: Any, job_facts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "LOOK_EVERY_S", 0.05)
-    monkeypatch.setattr("kiosk_gateway.handlers.waiting.Waiters.wake", lambda *_: None)
+    monkeypatch.setattr(handlers, "POLL_INTERVAL_S", 0.05)
+    monkeypatch.setattr("kiosk_gateway.handlers.projection.JobWatchers.notify", lambda *_: None)
     api = await (await replica()).user()
     await api.consent()
-    job = life(await api.try_on())
+    job = job_facts(await api.try_on())
     stream = lines_of(api, job.job_id)
     await anext(stream)
-    await world.tell(job.accepted())
+    await bus.emit(job.accepted())
     assert (await anext(stream))["event"] == "job.accepted"
     await stream.aclose()
 
@@ -111,7 +113,9 @@ async def test_a_silent_stream_has_a_heartbeat(replica: Any, monkeypatch: pytest
                 break
 
 
-async def test_streams_and_polls_end_when_the_process_stops(replica: Any) -> None:
+async def test_streams_and_polls_end_when_the_process_stops(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    watchers = JobWatchers()
+    monkeypatch.setattr(app, "JobWatchers", lambda: watchers)
     instance = await replica()
     api = await instance.user()
     await api.consent()
@@ -119,26 +123,19 @@ async def test_streams_and_polls_end_when_the_process_stops(replica: Any) -> Non
     stream = lines_of(api, job_id)
     await anext(stream)
     poll = asyncio.ensure_future(api.get(f"/gen/job/{job_id}?wait=30"))
-    jobs = instance.process.app
-    await eventually(lambda: len(_watchers(jobs, job_id)) == 2)
+    await eventually(lambda: len(watchers._watchers.get(job_id, ())) == 2)
     await instance.stop()
     assert (await poll).body["status"] == "queued"
     assert [line async for line in stream] == []
 
 
-def _watchers(app: Any, job_id: str) -> Any:
-    from kiosk_gateway.http.context import GATEWAY  # noqa: PLC0415  the one look inside
-
-    return app[GATEWAY].jobs.waiters._waiting.get(job_id, ())
-
-
 async def test_a_long_poll_waits_for_the_end_and_with_an_etag_for_any_change(
-    replica: Any, world: Any, life: Any
+    replica: Any, bus: Any, job_facts: Any
 ) -> None:
     instances = [await replica(), await replica()]
     here, there = [await instance.user() for instance in instances]
     await here.consent()
-    job = life(await here.try_on())
+    job = job_facts(await here.try_on())
     path = f"/gen/job/{job.job_id}"
     first = await here.get(path)
     etag = first.headers["ETag"]
@@ -148,12 +145,12 @@ async def test_a_long_poll_waits_for_the_end_and_with_an_etag_for_any_change(
     assert (unchanged.status, unchanged.body) == (304, b"")
     for_change = asyncio.ensure_future(here.get(f"{path}?wait=30", If_None_Match=etag))
     for_end = asyncio.ensure_future(there.get(f"{path}?wait=30"))
-    await world.tell(job.accepted())
+    await bus.emit(job.accepted())
     changed = await for_change
     assert changed.status == 200
     assert changed.headers["ETag"] != etag
     assert changed.body["progress"] == 5
-    await world.tell(job.failed())
+    await bus.emit(job.failed())
     ended = await for_end
     assert ended.body["status"] == "failed"
     assert (ended.body["errorCode"], ended.body["errorMessage"], ended.body["errorTip"]) == (
@@ -166,12 +163,12 @@ async def test_a_long_poll_waits_for_the_end_and_with_an_etag_for_any_change(
     assert (await here.get(f"{path}?wait=nan")).code == "invalid_request"
 
 
-async def test_results_are_signed_for_their_owner(replica: Any, world: Any, life: Any) -> None:
+async def test_results_are_signed_for_their_owner(replica: Any, bus: Any, job_facts: Any) -> None:
     instance = await replica()
     api = await instance.user()
     await api.consent()
-    job = life(await api.try_on())
-    await world.tell(job.completed())
+    job = job_facts(await api.try_on())
+    await bus.emit(job.completed())
     body = (await api.get(f"/gen/job/{job.job_id}?wait=30")).body
     assert body["resultUrls"] == [f"https://s3.test/tenant/acme/results/{job.job_id}/result_0.png?signed"]
     (result,) = body["results"]
@@ -185,14 +182,14 @@ async def test_results_are_signed_for_their_owner(replica: Any, world: Any, life
     assert (await api.post(f"/gen/job/{job.job_id}/cancel")).status == 200
 
 
-async def test_results_of_a_batch_name_their_items_and_what_failed(replica: Any, world: Any, life: Any) -> None:
+async def test_results_of_a_batch_name_their_items_and_what_failed(replica: Any, bus: Any, job_facts: Any) -> None:
     api = await (await replica()).user()
     created = await api.post("/gen/batch", {"items": [{"type": "text2img", "prompt": "a"}] * 2})
-    completed = life(created.body["jobId"]).completed()
+    completed = job_facts(created.body["jobId"]).completed()
     scores = {"content_type": "application/json", "width": None, "height": None}
     results = [completed.results[0].model_copy(update={**scores, "item": 1, "label": f"{n}"}) for n in range(70)]
     failure = ItemFailure(item=0, code="unsafe", message="No.", tip="Other words.")
-    await world.tell(completed.model_copy(update={"results": tuple(results), "failures": (failure,)}))
+    await bus.emit(completed.model_copy(update={"results": tuple(results), "failures": (failure,)}))
     body = (await api.get(f"/gen/job/{completed.job_id}?wait=30")).body
     assert len(body["resultUrls"]) == 70, "more than one question to the signer may name"
     last = body["results"][69]
@@ -203,7 +200,7 @@ async def test_results_of_a_batch_name_their_items_and_what_failed(replica: Any,
     assert download.headers["Location"] == body["resultUrls"][69]
 
 
-async def test_a_cancellation_is_told_once(replica: Any, world: Any) -> None:
+async def test_a_cancellation_is_told_once(replica: Any, bus: Any) -> None:
     api = await (await replica()).user()
     await api.consent()
     job_id = await api.try_on()
@@ -212,18 +209,18 @@ async def test_a_cancellation_is_told_once(replica: Any, world: Any) -> None:
     assert (await api.post(f"/gen/job/{job_id}/cancel?wait=0", key="k")).body["cancelRequested"] is True
     assert (await api.post(f"/gen/job/{job_id}/cancel?wait=0", key="k")).status == 202
 
-    async def told() -> Any:
-        events = await world.heard("CLOSET_GENERATION")
+    async def published() -> Any:
+        events = await bus.events("CLOSET_GENERATION")
         return [event.type for event in events][1:]
 
-    assert await eventually(told) == ["closet.generation.cancel_requested.v1"]
+    assert await eventually(published) == ["closet.generation.cancel_requested.v1"]
 
 
-async def test_lists_are_paged_newest_first(replica: Any, world: Any, life: Any) -> None:
+async def test_lists_are_paged_newest_first(replica: Any, bus: Any, job_facts: Any) -> None:
     api = await (await replica()).user()
     await api.consent()
     jobs = [await api.try_on() for _ in range(5)]
-    await world.tell(life(jobs[0]).failed())
+    await bus.emit(job_facts(jobs[0]).failed())
     seen, cursor = [], ""
     while True:
         page = (await api.get(f"/gen/jobs?limit=1{cursor}")).body

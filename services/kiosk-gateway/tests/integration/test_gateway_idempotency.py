@@ -10,7 +10,7 @@ from closet_devstack.testing import eventually
 async def test_the_same_request_has_the_same_answer(replica: Any, pool: Any) -> None:
     api = await (await replica()).user()
     await api.consent()
-    body = await api.wanted()
+    body = await api.try_on_body()
     first = await api.post("/gen/tryon", body, key="k-1")
     again = await api.post("/gen/tryon", dict(reversed(body.items())), key="k-1")
     assert (again.status, again.body) == (first.status, first.body)
@@ -27,14 +27,14 @@ async def test_a_key_is_its_users_own(replica: Any) -> None:
     for user in ("u-1", "u-2"):
         api = await instance.user(user)
         await api.consent()
-        jobs.add((await api.post("/gen/tryon", await api.wanted(), key="k")).body["jobId"])
+        jobs.add((await api.post("/gen/tryon", await api.try_on_body(), key="k")).body["jobId"])
     assert len(jobs) == 2
 
 
-async def test_a_race_over_two_replicas_makes_one_job(replica: Any, world: Any, pool: Any) -> None:
+async def test_a_race_over_two_replicas_makes_one_job(replica: Any, bus: Any, pool: Any) -> None:
     here, there = [await (await replica()).user() for _ in range(2)]
     await here.consent()
-    bodies = [await here.wanted() for _ in range(8)]
+    bodies = [await here.try_on_body() for _ in range(8)]
     asked = [
         api.post("/gen/tryon", body, key=f"k-{number}")
         for _ in range(4)
@@ -46,16 +46,16 @@ async def test_a_race_over_two_replicas_makes_one_job(replica: Any, world: Any, 
     assert len({answer.body["jobId"] for answer in answers}) == 8
     assert await pool.fetchval("SELECT count(*) FROM jobs") == 8
 
-    async def told() -> bool:
-        return len(await world.heard("CLOSET_GENERATION")) == 8
+    async def published() -> bool:
+        return len(await bus.events("CLOSET_GENERATION")) == 8
 
-    await eventually(told)
+    await eventually(published)
 
 
 async def test_one_key_for_two_bodies_at_once_takes_one(replica: Any) -> None:
     here, there = [await (await replica()).user() for _ in range(2)]
     await here.consent()
-    bodies = [await here.wanted() for _ in range(2)]
+    bodies = [await here.try_on_body() for _ in range(2)]
     answers = await asyncio.gather(*(api.post("/gen/tryon", body, key="k") for api in (here, there) for body in bodies))
     assert sorted(answer.status for answer in answers) == [202, 202, 422, 422]
     assert len({answer.body["jobId"] for answer in answers if answer.status == 202}) == 1
@@ -83,8 +83,8 @@ async def test_consent_that_is_given_again_late_does_not_undo_the_withdrawal(rep
     assert (await here.post("/consent", {"given": True}, key="withdraw")).code == "idempotency_key_reused"
     log = await pool.fetch("SELECT given FROM consent_log ORDER BY id")
     assert [row["given"] for row in log] == [True, False]
-    told = await pool.fetch("SELECT subject FROM outbox ORDER BY id")
-    assert [row["subject"].split(".")[2] for row in told] == ["consent_given", "consent_withdrawn"]
+    emitted = await pool.fetch("SELECT subject FROM outbox ORDER BY id")
+    assert [row["subject"].split(".")[2] for row in emitted] == ["consent_given", "consent_withdrawn"]
 
 
 async def _blocked(pool: Any) -> int | None:
@@ -99,7 +99,7 @@ async def test_a_failed_transaction_leaves_nothing_and_can_be_repeated(
 ) -> None:
     api = await (await replica()).user()
     await api.consent()
-    bodies = [await api.wanted() for _ in range(3)]
+    bodies = [await api.try_on_body() for _ in range(3)]
     blocker = await asyncpg.connect(database_url)
     async with blocker.transaction():
         await blocker.execute("LOCK TABLE job_events IN ACCESS EXCLUSIVE MODE")
@@ -120,7 +120,7 @@ async def test_a_failed_transaction_leaves_nothing_and_can_be_repeated(
 async def test_a_client_that_goes_away_takes_nothing_back(replica: Any, pool: Any, database_url: str) -> None:
     api = await (await replica()).user()
     await api.consent()
-    body = await api.wanted()
+    body = await api.try_on_body()
     blocker = await asyncpg.connect(database_url)
     async with blocker.transaction():
         await blocker.execute("LOCK TABLE job_events IN ACCESS EXCLUSIVE MODE")

@@ -18,8 +18,8 @@ WORDS = {"prompt": "a red dress"}
 
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "LOOK_EVERY_S", 0.05)
-    monkeypatch.setattr(admission, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(app, "OVERDUE_INTERVAL_S", 0.05)
+    monkeypatch.setattr(admission, "QUEUE_MAX_AGE_S", 0.0)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ async def test_it_ends_by_its_deadline_and_whoever_waits_hears_of_it(instance: A
     assert await pool.fetchval("SELECT count(*) FROM outbox WHERE subject LIKE '%cancel%'") == 0
 
 
-async def test_what_is_overdue_is_in_nobodys_way(replica: Any, world: Any, pool: Any) -> None:
+async def test_what_is_overdue_is_in_nobodys_way(replica: Any, bus: Any, pool: Any) -> None:
     """Also before it is ended: neither estimates nor the limit know of it."""
     instance = await replica(job_deadline_s=600, job_overdue_s=3600, longest_wait_s=60)
     mine, neighbour = await instance.user(), await instance.user(tenant="other")
@@ -54,7 +54,7 @@ async def test_what_is_overdue_is_in_nobodys_way(replica: Any, world: Any, pool:
     fact = RenderCapacityChanged(
         available=True, per_minute=30.0, waiting=dict.fromkeys(Priority, 0), running=0, measured_at=datetime.now(UTC)
     )
-    await world.tell(fact, "closet")
+    await bus.emit(fact, "closet")
 
     async def is_saturated() -> bool:
         return bool((await neighbour.post("/gen/batch", {"items": items})).status == 429)
@@ -65,27 +65,27 @@ async def test_what_is_overdue_is_in_nobodys_way(replica: Any, world: Any, pool:
     assert (accepted.status, accepted.body["estimatedTime"]) == (202, 30)
 
 
-async def test_the_same_end_told_later_changes_nothing(instance: Any, world: Any, life: Any) -> None:
+async def test_the_same_end_told_later_changes_nothing(instance: Any, bus: Any, job_facts: Any) -> None:
     api = await instance.user()
     job_id = (await api.post("/gen/text2img", WORDS)).body["jobId"]
     ended = (await api.get(f"/gen/job/{job_id}?wait=30")).body
     of_job: dict[str, Any] = {"job_id": job_id, "user_id": "u-1", "version": 3, "attempts": 0}
-    await world.tell(JobExpired(**of_job, code="deadline_passed", message="Too late."))
+    await bus.emit(JobExpired(**of_job, code="deadline_passed", message="Too late."))
     marker = (await api.post("/gen/text2img", WORDS)).body["jobId"]
-    await world.tell(life(marker).failed())
+    await bus.emit(job_facts(marker).failed())
     assert (await api.get(f"/gen/job/{marker}?wait=30")).body["status"] == "failed"
     assert (await api.get(f"/gen/job/{job_id}")).body == ended
 
 
 async def test_a_job_that_had_ended_otherwise_in_time_is_shown_as_it_ended(
-    instance: Any, world: Any, life: Any, pool: Any
+    instance: Any, bus: Any, job_facts: Any, pool: Any
 ) -> None:
     """Its owner's word was only late, and what was paid follows it. It counts once: then the end stands."""
     api = await instance.user()
     job_id = (await api.post("/gen/text2img", WORDS)).body["jobId"]
     assert (await api.get(f"/gen/job/{job_id}?wait=30")).body["status"] == "expired"
-    await world.tell(life(job_id).completed())
-    await world.tell(CreditCaptured(job_id=job_id, account_id="tenant:acme", credits=5))
+    await bus.emit(job_facts(job_id).completed())
+    await bus.emit(CreditCaptured(job_id=job_id, account_id="tenant:acme", credits=5))
 
     async def shown() -> Any:
         body = (await api.get(f"/gen/job/{job_id}")).body
@@ -99,9 +99,9 @@ async def test_a_job_that_had_ended_otherwise_in_time_is_shown_as_it_ended(
         1,
     )
     of_job: dict[str, Any] = {"job_id": job_id, "user_id": "u-1", "version": 9, "attempts": 0}
-    await world.tell(JobCancelled(**of_job, code="cancelled", message="No."))
+    await bus.emit(JobCancelled(**of_job, code="cancelled", message="No."))
     marker = (await api.post("/gen/text2img", WORDS)).body["jobId"]
-    await world.tell(life(marker).failed())
+    await bus.emit(job_facts(marker).failed())
     assert (await api.get(f"/gen/job/{marker}?wait=30")).body["errorCode"] == "person_not_found"
     assert (await api.get(f"/gen/job/{job_id}")).body == body
     assert not await pool.fetchval("SELECT presumed FROM jobs WHERE job_id = $1", job_id)

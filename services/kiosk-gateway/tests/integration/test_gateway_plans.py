@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 from kiosk_gateway.domain.jobs import Status
-from kiosk_gateway.store.idempotency import RECALL
-from kiosk_gateway.store.intake import LOOK_UP
+from kiosk_gateway.store.idempotency import FIND_ANSWERS
+from kiosk_gateway.store.intake import READ_FACTS
 from kiosk_gateway.store.jobs import PAGE, PAGE_OF_STATUS, READ, page
-from kiosk_gateway.store.projection import APPLY
+from kiosk_gateway.store.projection import APPLY_CHANGE
 
 
 @pytest.mark.parametrize(
     ("sql", "arguments"),
-    [(RECALL, 3), (LOOK_UP, 8), (READ, 1), (APPLY, 20), (PAGE, 4), (PAGE_OF_STATUS, 5)],
-    ids=["recall", "look_up", "read", "apply", "page", "page_of_status"],
+    [(FIND_ANSWERS, 3), (READ_FACTS, 8), (READ, 1), (APPLY_CHANGE, 20), (PAGE, 4), (PAGE_OF_STATUS, 5)],
+    ids=["find_answers", "read_facts", "read", "apply", "page", "page_of_status"],
 )
 async def test_no_plan_reads_a_whole_table(pool: Any, sql: str, arguments: int) -> None:
     async with pool.acquire() as conn, conn.transaction():

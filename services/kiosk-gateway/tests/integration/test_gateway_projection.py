@@ -19,9 +19,9 @@ from closet_contracts.work import TryOn
 from closet_messaging.inbox import handle_batch
 from closet_messaging.transaction import OutboxRow
 from kiosk_gateway.domain.jobs import Status
-from kiosk_gateway.handlers.waiting import Doorbell, Waiters
+from kiosk_gateway.handlers.projection import JobChangeNotifier, JobWatchers
 from kiosk_gateway.store.intake import NewJob, add_jobs
-from kiosk_gateway.store.jobs import Job, read
+from kiosk_gateway.store.jobs import JobRecord, read
 from kiosk_gateway.subscriptions import subscriptions
 
 NOW = datetime.now(UTC)
@@ -33,22 +33,22 @@ RESULT = ResultFile(
 )
 
 
-class Nobody:
+class NoRelay:
     service = Service.KIOSK_GATEWAY
 
     def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         assert not rows
 
 
-class Desk:
-    """Handles facts as the consumer would, a batch in a transaction."""
+class Projector:
+    """Projects facts as the consumer would, a batch in one transaction."""
 
     def __init__(self, pool: Any) -> None:
         self.pool = pool
-        self.doorbell = Doorbell(Waiters())
+        self.notifier = JobChangeNotifier(JobWatchers())
 
-    async def take(self, *events: Event[EventData]) -> None:
-        await handle_batch(self.pool, Nobody(), subscriptions(self.doorbell), events)
+    async def project(self, *events: Event[EventData]) -> None:
+        await handle_batch(self.pool, NoRelay(), subscriptions(self.notifier), events)
 
     async def new_job(self, items: int = 1) -> str:
         job = NewJob(new_id("job"), "acme", "u-1", "tryon", Priority.INTERACTIVE, items, 5, 50, NOW, LATER)
@@ -56,7 +56,7 @@ class Desk:
             await add_jobs(conn, [job], "closet.generation.requested.v1", Service.KIOSK_GATEWAY)
         return job.job_id
 
-    async def job(self, job_id: str) -> Job:
+    async def job(self, job_id: str) -> JobRecord:
         async with self.pool.acquire() as conn:
             return (await read(conn, [job_id]))[job_id]
 
@@ -67,7 +67,7 @@ def event(data: EventData, seconds: float) -> Event[EventData]:
     return made
 
 
-def completed_life(job_id: str) -> list[Event[EventData]]:
+def completed_job_facts(job_id: str) -> list[Event[EventData]]:
     """Two attempts, then a picture."""
     of_job: dict[str, Any] = {"job_id": job_id, "user_id": "u-1"}
     account: dict[str, Any] = {"job_id": job_id, "account_id": "tenant:acme", "credits": 5}
@@ -92,7 +92,7 @@ def completed_life(job_id: str) -> list[Event[EventData]]:
     return [event(fact, number + 1) for number, fact in enumerate(facts)]
 
 
-def failed_life(job_id: str) -> list[Event[EventData]]:
+def failed_job_facts(job_id: str) -> list[Event[EventData]]:
     of_job: dict[str, Any] = {"job_id": job_id, "user_id": "u-1"}
     account: dict[str, Any] = {"job_id": job_id, "account_id": "tenant:acme"}
     facts: list[EventData] = [
@@ -107,7 +107,7 @@ def failed_life(job_id: str) -> list[Event[EventData]]:
     return [event(fact, number + 1) for number, fact in enumerate(facts)]
 
 
-def batch_life(job_id: str) -> list[Event[EventData]]:
+def batch_job_facts(job_id: str) -> list[Event[EventData]]:
     """Three items, of which the second is tried twice and the last never made."""
     of_item: list[dict[str, Any]] = [{"job_id": job_id, "item": item} for item in range(3)]
     ended: dict[str, Any] = {"vendor_calls": 2, "vendor_ms": 10}
@@ -127,7 +127,7 @@ def batch_life(job_id: str) -> list[Event[EventData]]:
     return [event(fact, number + 1) for number, fact in enumerate(facts)]
 
 
-def seen(job: Job) -> dict[str, Any]:
+def seen(job: JobRecord) -> dict[str, Any]:
     """All that does not depend on the order in which things became known."""
     return {
         "status": job.status,
@@ -142,34 +142,36 @@ def seen(job: Job) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(("life", "items"), [(completed_life, 1), (failed_life, 1), (batch_life, 3)])
-async def test_any_order_and_repetition_ends_the_same(pool: Any, life: Any, items: int) -> None:
-    desk = Desk(pool)
+@pytest.mark.parametrize(
+    ("job_facts", "items"), [(completed_job_facts, 1), (failed_job_facts, 1), (batch_job_facts, 3)]
+)
+async def test_any_order_and_repetition_ends_the_same(pool: Any, job_facts: Any, items: int) -> None:
+    projector = Projector(pool)
     outcomes = []
     for seed in range(12):
-        dice = random.Random(seed)
-        job_id = await desk.new_job(items)
-        facts = life(job_id)
+        rng = random.Random(seed)
+        job_id = await projector.new_job(items)
+        facts = job_facts(job_id)
         if seed:
-            facts = [*facts, *dice.choices(facts, k=6)]
+            facts = [*facts, *rng.choices(facts, k=6)]
             # The same fact told anew, under another id: the inbox does not know it.
-            facts += [event(fact.data, (fact.time - NOW).total_seconds()) for fact in dice.choices(facts, k=4)]
-            dice.shuffle(facts)
+            facts += [event(fact.data, (fact.time - NOW).total_seconds()) for fact in rng.choices(facts, k=4)]
+            rng.shuffle(facts)
         while facts:
-            size = dice.randint(1, 6)
-            await desk.take(*facts[:size])
+            size = rng.randint(1, 6)
+            await projector.project(*facts[:size])
             del facts[:size]
-        job = await desk.job(job_id)
+        job = await projector.job(job_id)
         assert [line.seq for line in job.timeline] == list(range(1, job.events + 1))
         outcomes.append(seen(job))
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
 
 async def test_a_completed_job_has_all_that_its_facts_told(pool: Any) -> None:
-    desk = Desk(pool)
-    job_id = await desk.new_job()
-    await desk.take(*completed_life(job_id))
-    job = await desk.job(job_id)
+    projector = Projector(pool)
+    job_id = await projector.new_job()
+    await projector.project(*completed_job_facts(job_id))
+    job = await projector.job(job_id)
     assert (job.status, job.progress, job.attempts, job.credits_charged) == (Status.COMPLETED, 100, 2, 5)
     assert job.results == (RESULT,)
     assert [line.status for line in job.timeline if line.status == "processing"] == ["processing"] * 5
@@ -177,44 +179,49 @@ async def test_a_completed_job_has_all_that_its_facts_told(pool: Any) -> None:
 
 
 async def test_items_do_not_hide_each_other_and_each_adds_its_share_of_the_progress(pool: Any) -> None:
-    desk = Desk(pool)
-    job_id = await desk.new_job(items=3)
-    life = batch_life(job_id)
-    await desk.take(*life[:-1], *life[:-1])
-    job = await desk.job(job_id)
-    assert (job.progress, len(job.timeline)) == (95 * 2 // 3, len(life))
+    projector = Projector(pool)
+    job_id = await projector.new_job(items=3)
+    job_facts = batch_job_facts(job_id)
+    await projector.project(*job_facts[:-1], *job_facts[:-1])
+    job = await projector.job(job_id)
+    assert (job.progress, len(job.timeline)) == (95 * 2 // 3, len(job_facts))
     row = await pool.fetchrow("SELECT items, started, made, started_at FROM jobs")
-    assert tuple(row) == (3, 3, 2, life[0].time)
-    await desk.take(life[-1])
-    job = await desk.job(job_id)
+    assert tuple(row) == (3, 3, 2, job_facts[0].time)
+    await projector.project(job_facts[-1])
+    job = await projector.job(job_id)
     assert [(result.item, result.label) for result in job.results] == [(0, "0"), (1, "1")]
     assert [(failure.item, failure.tip) for failure in job.failures] == [(2, "Look up.")]
 
 
 async def test_the_first_end_stands(pool: Any) -> None:
-    desk = Desk(pool)
-    job_id = await desk.new_job()
-    await desk.take(*failed_life(job_id))
-    before = await desk.job(job_id)
+    projector = Projector(pool)
+    job_id = await projector.new_job()
+    await projector.project(*failed_job_facts(job_id))
+    before = await projector.job(job_id)
     late = JobExpired(job_id=job_id, user_id="u-1", version=3, code="deadline_passed", message="Too late.", attempts=0)
-    await desk.take(event(late, 99))
-    assert await desk.job(job_id) == before
+    await projector.project(event(late, 99))
+    assert await projector.job(job_id) == before
 
 
 async def test_facts_of_unknown_jobs_change_nothing(pool: Any) -> None:
-    desk = Desk(pool)
-    await desk.take(*completed_life(new_id("job")))
+    projector = Projector(pool)
+    await projector.project(*completed_job_facts(new_id("job")))
     assert await pool.fetchval("SELECT count(*) FROM job_events") == 0
 
 
 async def test_two_replicas_with_the_same_jobs_do_not_wait_for_each_other_for_ever(pool: Any) -> None:
 
-    desk = Desk(pool)
-    jobs = [await desk.new_job() for _ in range(20)]
-    lives = [completed_life(job_id) for job_id in jobs]
-    by_stream = [[fact for life in lives for fact in life if fact.type.startswith(f"closet.{noun}.")] for noun in NOUNS]
-    await asyncio.gather(*(desk.take(*sorted(facts, key=lambda fact: fact.correlationid)) for facts in by_stream))
-    assert {(await desk.job(job_id)).status for job_id in jobs} == {Status.COMPLETED}
+    projector = Projector(pool)
+    jobs = [await projector.new_job() for _ in range(20)]
+    facts_of_jobs = [completed_job_facts(job_id) for job_id in jobs]
+    by_stream = [
+        [fact for job_facts in facts_of_jobs for fact in job_facts if fact.type.startswith(f"closet.{noun}.")]
+        for noun in NOUNS
+    ]
+    await asyncio.gather(
+        *(projector.project(*sorted(facts, key=lambda fact: fact.correlationid)) for facts in by_stream)
+    )
+    assert {(await projector.job(job_id)).status for job_id in jobs} == {Status.COMPLETED}
 
 
 NOUNS = ("job", "upload", "credit", "render")

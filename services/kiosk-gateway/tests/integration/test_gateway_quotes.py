@@ -5,7 +5,7 @@ from typing import Any
 
 from closet_contracts.credit import CreditPricesPublished, PriceBook
 from closet_devstack.testing import eventually
-from kiosk_gateway.worker import keep_house
+from kiosk_gateway.worker import purge_expired
 
 TERMS = {"type": "text2img", "variants": 2}
 BODY = {"prompt": "a red dress", "variants": 2}
@@ -37,11 +37,11 @@ async def test_every_kind_has_an_estimate(replica: Any) -> None:
     assert (await api.post("/gen/estimate", five)).code == "unpriceable"
 
 
-async def test_a_named_quote_is_the_price(replica: Any, world: Any) -> None:
+async def test_a_named_quote_is_the_price(replica: Any, bus: Any) -> None:
     api = await (await replica()).user()
     quote = (await api.post("/gen/estimate", TERMS)).body
     dearer = PriceBook(version="2026-02", credits={"text2img": 30})
-    await world.tell(CreditPricesPublished(book=dearer, effective_from=datetime.now(UTC)), "closet")
+    await bus.emit(CreditPricesPublished(book=dearer, effective_from=datetime.now(UTC)), "closet")
 
     async def dear() -> bool:
         return bool((await api.post("/gen/text2img", BODY)).body["cost"]["credits"] == 60)
@@ -50,19 +50,19 @@ async def test_a_named_quote_is_the_price(replica: Any, world: Any) -> None:
     created = await api.post("/gen/text2img", {**BODY, "quoteId": quote["quoteId"]})
     assert (created.status, created.body["cost"]) == (202, {"credits": 6, "usd": "0.60"})
 
-    async def told() -> Any:
-        data = [event.data for event in await world.heard("CLOSET_GENERATION")]
+    async def published() -> Any:
+        data = [event.data for event in await bus.events("CLOSET_GENERATION")]
         return [each for each in data if each.job_id == created.body["jobId"]]
 
-    (data,) = await eventually(told)
+    (data,) = await eventually(published)
     assert (data.quote_id, data.price.credits, data.price.book_version) == (quote["quoteId"], 6, "2026-01")
 
 
-async def test_a_tenant_pays_its_own_prices(replica: Any, world: Any) -> None:
+async def test_a_tenant_pays_its_own_prices(replica: Any, bus: Any) -> None:
     instance = await replica()
     mine, other = await instance.user(), await instance.user(tenant="other")
     book = PriceBook(version="2026-02", credits={"text2img": 3}, overrides={"other": {"text2img": 2}})
-    await world.tell(CreditPricesPublished(book=book, effective_from=datetime.now(UTC)), "closet")
+    await bus.emit(CreditPricesPublished(book=book, effective_from=datetime.now(UTC)), "closet")
 
     async def costs() -> Any:
         credits = [(await api.post("/gen/text2img", BODY)).body["cost"]["credits"] for api in (mine, other)]
@@ -88,8 +88,8 @@ async def test_a_quote_that_has_expired_is_told_and_in_the_end_forgotten(replica
     api = await (await replica()).user("slow")
     body = {**BODY, "quoteId": (await api.post("/gen/estimate", TERMS)).body["quoteId"]}
     assert (await api.post("/gen/text2img", body)).code == "quote_expired"
-    await keep_house(pool)
+    await purge_expired(pool)
     assert (await api.post("/gen/text2img", body)).code == "quote_expired"
     await pool.execute("UPDATE quotes SET expires_at = now() - interval '25 hours'")
-    await keep_house(pool)
+    await purge_expired(pool)
     assert (await api.post("/gen/text2img", body)).code == "quote_not_found"

@@ -54,9 +54,9 @@ def _claims(api: Any) -> dict[str, Any]:
 async def test_a_revoked_key_takes_its_sessions_with_it(replica: Any, operate: Operate) -> None:
     here, there = await replica(), await replica()
     (api, refresh), other = await _sign_in(here), await here.user(tenant="other")
-    code, told = await operate("list-keys", "acme")
-    assert (code, told["keys"][0]["key_id"]) == (0, _claims(api)["key_id"])
-    assert (await operate("revoke-key", told["keys"][0]["key_id"]))[0] == 0
+    code, result = await operate("list-keys", "acme")
+    assert (code, result["keys"][0]["key_id"]) == (0, _claims(api)["key_id"])
+    assert (await operate("revoke-key", result["keys"][0]["key_id"]))[0] == 0
     await _is_out_everywhere(api, here, there)
     assert (await api.post("/auth/refresh", {"refreshToken": refresh})).code == "invalid_refresh_token"
     again = await api.post("/auth/token", {"userId": "u-1"}, Authorization=f"Bearer {KEY}")
@@ -88,8 +88,8 @@ async def test_one_session_or_all_of_a_user(replica: Any, operate: Operate) -> N
     assert (await operate("revoke-session", _claims(first)["sid"]))[0] == 0
     await _is_out_everywhere(first, here, there)
     assert not await _is_out(second)
-    code, told = await operate("revoke-user", "acme", "u-1")
-    assert (code, told["sessions"]) == (0, 3)  # the second, and those that the test's helper began
+    code, result = await operate("revoke-user", "acme", "u-1")
+    assert (code, result["sessions"]) == (0, 3)  # the second, and those that the test's helper began
     await _is_out_everywhere(second, here, there)
     assert not await _is_out(stranger)
 
@@ -114,9 +114,9 @@ async def test_who_signs_out_is_out_on_all_replicas(replica: Any) -> None:
     assert not await _is_out(other)
 
 
-async def test_a_stream_ends_when_its_token_is_revoked(replica: Any, world: Any, operate: Operate) -> None:
+async def test_a_stream_ends_when_its_token_is_revoked(replica: Any, bus: Any, operate: Operate) -> None:
     here = await replica()
-    await world.balance(100, 1)
+    await bus.balance(100, 1)
     api, _ = await _sign_in(here)
     created = await api.post("/gen/text2img", {"prompt": "a hat"})
     events = f"{here.base}/api/gen/job/{created.body['jobId']}/events"

@@ -14,9 +14,9 @@ STREAM = "CLOSET_GENERATION"
 
 
 @asynccontextmanager
-async def full(world: Any) -> AsyncIterator[None]:
+async def full(bus: Any) -> AsyncIterator[None]:
     """The stream of this service's requests takes nothing, and says so."""
-    js = world.nc.jetstream()
+    js = bus.nc.jetstream()
     config = (await js.stream_info(STREAM)).config
     await js.update_stream(config.evolve(max_bytes=1, discard=DiscardPolicy.NEW))
     yield
@@ -24,12 +24,12 @@ async def full(world: Any) -> AsyncIterator[None]:
 
 
 async def test_while_requests_do_not_reach_the_bus_no_more_are_taken_on(
-    replica: Any, world: Any, pool: Any, monkeypatch: pytest.MonkeyPatch
+    replica: Any, bus: Any, pool: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeper, "EVERY_S", 0.05)
     instance = await replica(outbox_max_age_s=60)
     api = await instance.user()
-    async with full(world):
+    async with full(bus):
         taken = await api.post("/gen/text2img", WORDS, key="first")
         assert taken.status == 202
         await pool.execute("UPDATE outbox SET created_at = created_at - interval '2 minutes'")
@@ -57,9 +57,9 @@ async def test_while_requests_do_not_reach_the_bus_no_more_are_taken_on(
     await eventually(taken_on)
     jobs = [row[0] for row in await pool.fetch("SELECT job_id FROM jobs ORDER BY created_at")]
 
-    async def all_told() -> bool:
-        return bool([event.data.job_id for event in await world.heard(STREAM)] == jobs)
+    async def all_published() -> bool:
+        return bool([event.data.job_id for event in await bus.events(STREAM)] == jobs)
 
-    await eventually(all_told)
+    await eventually(all_published)
     assert jobs[0] == taken.body["jobId"]
     assert (await api.call("GET", "/readyz")).status == 200

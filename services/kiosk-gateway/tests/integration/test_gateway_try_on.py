@@ -7,10 +7,10 @@ from closet_contracts.credit import CreditBalanceChanged
 from closet_devstack.testing import eventually
 
 
-async def test_a_try_on_is_taken_on_and_told_once(replica: Any, world: Any) -> None:
+async def test_a_try_on_is_taken_on_and_told_once(replica: Any, bus: Any) -> None:
     api = await (await replica(public_url="https://api.test")).user()
     await api.consent()
-    body = await api.wanted()
+    body = await api.try_on_body()
     traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     created = await api.post("/gen/tryon", {**body, "size": {"width": 2048, "height": 2048}}, traceparent=traceparent)
     assert created.status == 202
@@ -25,10 +25,10 @@ async def test_a_try_on_is_taken_on_and_told_once(replica: Any, world: Any) -> N
         "cancelUrl": f"https://api.test/api/gen/job/{job_id}/cancel",
     }
 
-    async def told() -> Any:
-        return await world.heard("CLOSET_GENERATION")
+    async def published() -> Any:
+        return await bus.events("CLOSET_GENERATION")
 
-    (event,) = await eventually(told)
+    (event,) = await eventually(published)
     assert event.tenantid == "acme"
     assert event.data.job_id == job_id
     assert event.data.user_id == "u-1"
@@ -40,14 +40,12 @@ async def test_a_try_on_is_taken_on_and_told_once(replica: Any, world: Any) -> N
     assert [line["type"] for line in job["timeline"]] == ["closet.generation.requested.v1"]
 
 
-async def test_many_at_once_share_transactions_and_each_gets_its_own_answer(
-    replica: Any, world: Any, pool: Any
-) -> None:
+async def test_many_at_once_share_transactions_and_each_gets_its_own_answer(replica: Any, bus: Any, pool: Any) -> None:
     instance = await replica()
     users = [await instance.user(f"u-{number}") for number in range(4)]
     for api in users[:3]:
         await api.consent()
-    bodies = [await api.wanted() for api in users]
+    bodies = [await api.try_on_body() for api in users]
     stranger = {**bodies[0], "personKey": bodies[1]["personKey"]}
     asked = []
     for number in range(60):
@@ -66,19 +64,19 @@ async def test_many_at_once_share_transactions_and_each_gets_its_own_answer(
     )
     assert transactions < 45
 
-    async def all_told() -> Any:
-        events = await world.heard("CLOSET_GENERATION")
+    async def all_published() -> Any:
+        events = await bus.events("CLOSET_GENERATION")
         return len(events) == 45 and events
 
     # Each event goes on with the trace of its own request, though they were committed together.
-    events = await eventually(all_told)
+    events = await eventually(all_published)
     traces = {event.data.job_id: int(event.traceparent.split("-")[1], 16) for event in events}
     assert traces == {job_id: number + 1 for number, job_id in taken.items()}
 
 
 async def test_without_consent_nothing_is_taken_on(replica: Any) -> None:
     api = await (await replica()).user()
-    body = await api.wanted()
+    body = await api.try_on_body()
     refused = await api.post("/gen/tryon", body, key="k")
     assert (refused.status, refused.code) == (403, "consent_required")
     await api.consent()
@@ -95,18 +93,18 @@ async def test_consent_to_an_earlier_version_is_none(replica: Any) -> None:
     await api.consent()
     later = await (await replica(consent_version="v2.0")).user()
     assert (await later.get("/consent")).body["given"] is False
-    assert (await later.post("/gen/tryon", await later.wanted())).code == "consent_required"
+    assert (await later.post("/gen/tryon", await later.try_on_body())).code == "consent_required"
     assert (await later.post("/consent", {"given": True, "version": "v1.0"})).code == "unknown_consent_version"
     assert (await later.post("/consent", {"given": True, "version": "v2.0"})).body["given"] is True
 
 
-async def test_too_few_credits_are_refused_at_once_where_they_are_known(replica: Any, world: Any) -> None:
+async def test_too_few_credits_are_refused_at_once_where_they_are_known(replica: Any, bus: Any) -> None:
     instance = await replica()
     api = await instance.user()
     await api.consent()
-    body = await api.wanted()
-    await world.balance(4, version=2)
-    await world.balance(100, version=1)  # late: no news
+    body = await api.try_on_body()
+    await bus.balance(4, version=2)
+    await bus.balance(100, version=1)  # late: no news
 
     async def known() -> bool:
         return bool((await api.get("/billing/balance")).body["available"] == 4)
@@ -114,7 +112,7 @@ async def test_too_few_credits_are_refused_at_once_where_they_are_known(replica:
     await eventually(known)
     refused = await api.post("/gen/tryon", body)
     assert (refused.status, refused.code) == (402, "insufficient_credits")
-    await world.balance(5, version=3)
+    await bus.balance(5, version=3)
 
     async def taken() -> bool:
         return bool((await api.post("/gen/tryon", body, key="once")).status == 202)
@@ -122,13 +120,13 @@ async def test_too_few_credits_are_refused_at_once_where_they_are_known(replica:
     await eventually(taken)
 
 
-async def test_the_newest_balance_of_a_batch_stays(replica: Any, world: Any) -> None:
+async def test_the_newest_balance_of_a_batch_stays(replica: Any, bus: Any) -> None:
     api = await (await replica()).user()
     assert (await api.get("/billing/balance")).body["updatedAt"] is None
     for version in (3, 9, 4, 9, 1):
-        await world.balance(version * 10, version)
+        await bus.balance(version * 10, version)
     fact = CreditBalanceChanged(account_id="tenant:acme", balance=95, held=20, available=75, version=10)
-    await world.tell(fact)
+    await bus.emit(fact)
 
     async def known() -> bool:
         body = (await api.get("/billing/balance")).body
@@ -146,7 +144,7 @@ async def test_what_belongs_to_others_is_not_there(replica: Any) -> None:
     ]
     for api in (mine, neighbour, stranger):
         await api.consent()
-    body = await mine.wanted()
+    body = await mine.try_on_body()
     job_id = (await mine.post("/gen/tryon", body)).body["jobId"]
     for api in (neighbour, stranger):
         assert (await api.post("/gen/tryon", body)).code == "input_not_found"
@@ -165,7 +163,7 @@ async def test_what_belongs_to_others_is_not_there(replica: Any) -> None:
 async def test_keys_that_name_no_upload_are_not_found(replica: Any) -> None:
     api = await (await replica()).user()
     await api.consent()
-    body = await api.wanted()
+    body = await api.try_on_body()
     for key in ("tenant/acme/uploads/upl_" + "0" * 32, "../../etc/passwd", "", "tenant/acme/products/shirt_001.jpg"):
         refused = await api.post("/gen/tryon", {**body, "itemKey": key})
         assert (refused.status, refused.code) == (404, "input_not_found")

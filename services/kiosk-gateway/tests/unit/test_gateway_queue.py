@@ -7,7 +7,7 @@ import pytest
 from closet_contracts.generation import Priority
 from hypothesis import given
 from hypothesis import strategies as st
-from kiosk_gateway.domain.capacity import UNHEARD_OF, Backlog, Capacity, Queue, before
+from kiosk_gateway.domain.capacity import UNKNOWN_CAPACITY, Backlog, Capacity, Queue, tasks_ahead
 
 LIVE, INTERACTIVE, BATCH = Priority
 backlogs = st.dictionaries(st.tuples(st.sampled_from("abcd"), st.sampled_from(Priority)), st.integers(0, 60))
@@ -15,16 +15,16 @@ backlogs = st.dictionaries(st.tuples(st.sampled_from("abcd"), st.sampled_from(Pr
 
 def test_a_tenant_with_much_waiting_does_not_hold_up_one_with_little() -> None:
     waiting = {("crowd", INTERACTIVE): 500, ("few", INTERACTIVE): 2}
-    assert before(waiting, "few", INTERACTIVE, 1) == 3 + 2
-    assert before(waiting, "crowd", INTERACTIVE, 1) == 2 + 500
-    assert before(waiting, "new", INTERACTIVE, 1) == 1 + 1
+    assert tasks_ahead(waiting, "few", INTERACTIVE, 1) == 3 + 2
+    assert tasks_ahead(waiting, "crowd", INTERACTIVE, 1) == 2 + 500
+    assert tasks_ahead(waiting, "new", INTERACTIVE, 1) == 1 + 1
 
 
 def test_what_is_more_urgent_goes_first_and_what_is_less_does_not_count() -> None:
     waiting = {("a", LIVE): 7, ("a", INTERACTIVE): 3, ("b", BATCH): 100}
-    assert before(waiting, "new", LIVE, 1) == 1
-    assert before(waiting, "new", INTERACTIVE, 1) == 7 + 1
-    assert before(waiting, "new", BATCH, 50) == 7 + 3 + 50 + 49
+    assert tasks_ahead(waiting, "new", LIVE, 1) == 1
+    assert tasks_ahead(waiting, "new", INTERACTIVE, 1) == 7 + 1
+    assert tasks_ahead(waiting, "new", BATCH, 50) == 7 + 3 + 50 + 49
 
 
 @given(backlogs, st.sampled_from("abcde"), st.sampled_from(Priority), st.integers(1, 50))
@@ -40,13 +40,13 @@ def test_a_place_is_what_taking_turns_gives(waiting: Backlog, tenant: str, prior
             if room[who]:
                 room[who] -= 1
                 place += 1
-    assert before(waiting, tenant, priority, items) == place - 1
+    assert tasks_ahead(waiting, tenant, priority, items) == place - 1
 
 
 @pytest.mark.parametrize(
     ("capacity", "tasks", "wait_s"),
     [
-        (UNHEARD_OF, 10**6, 0),
+        (UNKNOWN_CAPACITY, 10**6, 0),
         (Capacity(available=True, per_minute=None), 10**6, 0),
         (Capacity(available=True, per_minute=120.0), 0, 0),
         (Capacity(available=True, per_minute=120.0), 30, 15),

@@ -6,9 +6,9 @@ from closet_contracts.ownership import Service
 from closet_contracts.render import RenderCapacityChanged
 from hypothesis import given
 from hypothesis import strategies as st
-from kiosk_gateway.domain.jobs import _CHANGES, ENDS, JobFact, Status
-from kiosk_gateway.handlers.idempotency import rounds
-from kiosk_gateway.http.views import usd
+from kiosk_gateway.domain.jobs import _CHANGES, TERMINAL_STATUSES, JobFact, Status
+from kiosk_gateway.handlers.idempotency import without_duplicate_keys
+from kiosk_gateway.http.work import usd
 from kiosk_gateway.store.idempotency import Key
 
 
@@ -27,7 +27,7 @@ def test_every_fact_about_a_job_that_is_read_changes_it_somehow() -> None:
 
 
 def test_a_job_has_four_ends() -> None:
-    assert {Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.EXPIRED} == ENDS
+    assert {Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.EXPIRED} == TERMINAL_STATUSES
 
 
 @given(st.integers(min_value=0, max_value=10**9))
@@ -40,7 +40,7 @@ def test_money_is_written_without_floats(cents: int) -> None:
 @given(st.lists(st.sampled_from([None, "a", "b", "c"])))
 def test_rounds_keep_the_requests_of_one_key_apart_and_in_order(names: list[str | None]) -> None:
     items = [(number, Key("t", "u", name, b"") if name else None) for number, name in enumerate(names)]
-    groups = list(rounds(items, lambda item: item[1]))
+    groups = list(without_duplicate_keys(items, lambda item: item[1]))
     assert sorted(item[0] for group in groups for item in group) == list(range(len(items)))
     for group in groups:
         keys = [key.name for _, key in group if key]

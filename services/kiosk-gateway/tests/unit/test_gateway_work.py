@@ -4,12 +4,10 @@ from typing import Any
 
 import pytest
 from closet_contracts.work import Concern, Role
-from kiosk_gateway.http.terms import EstimateRequest
+from kiosk_gateway.http.batch import BatchRequest, EstimateRequest, JobBody
 from kiosk_gateway.http.work import (
-    BatchRequest,
     EditRequest,
     HairstyleRequest,
-    JobRequest,
     Part,
     SkinAnalysisRequest,
     TextToImageRequest,
@@ -43,7 +41,7 @@ SKIN = {"imageKey": "i", "actions": ["acne"]}
     ],
 )
 def test_an_estimate_asks_for_no_inputs_and_prices_what_the_job_will_be(
-    terms: dict[str, Any], kind: type[JobRequest], rest: dict[str, Any]
+    terms: dict[str, Any], kind: type[JobBody], rest: dict[str, Any]
 ) -> None:
     estimated = EstimateRequest.model_validate(terms).root.work()
     assert kind.model_validate({**terms, **rest}).work().chargeable() == estimated.chargeable()

@@ -27,18 +27,6 @@ def client(url: str, user: str) -> ClosetClient:
         raise typer.BadParameter(f"CLOSET_URL: {error}") from error
 
 
-def nats_url() -> str:
-    """The bus, with the operator's password.
-
-    Raises:
-        typer.BadParameter: it is not set.
-    """
-    url = os.environ.get("CLOSET_NATS_URL", "")
-    if not url:
-        raise typer.BadParameter("where is the bus? Set CLOSET_NATS_URL, with the operator's user and password")
-    return url
-
-
 def _credentials(user: str) -> ApiKey | Session:
     key, token = os.environ.get("CLOSET_API_KEY"), os.environ.get("CLOSET_TOKEN")
     if token:

@@ -1,4 +1,4 @@
-"""By hand: `python -m kiosk_gateway VERB`, for tenants, their keys and sessions; and `openapi`."""
+"""Manage tenants, their API keys and sessions; print the client API's description."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -7,10 +7,10 @@ from kiosk_gateway.admin import openapi, revocation, tenants
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one verb and print what became of it.
+    """Run one verb and print its result.
 
     Returns:
-        0 if it is done, now or before; 1 if it is refused; 2 if it was asked wrongly.
+        0 if it is done, now or before; 1 if it is refused; 2 for wrong usage.
     """
     parser = argparse.ArgumentParser(prog="kiosk_gateway", description=__doc__)
     verbs = parser.add_subparsers(required=True)

@@ -1,4 +1,4 @@
-"""A verb's work in the service's database."""
+"""Run a verb in the service's database."""
 
 import argparse
 import asyncio
@@ -16,18 +16,18 @@ _REFUSED = 1
 _USAGE = 2
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  it has no public name
-Answer = dict[str, Any]
-Act = Callable[[Connection, argparse.Namespace], Awaitable[Answer]]
+Result = dict[str, Any]
+Act = Callable[[Connection, argparse.Namespace], Awaitable[Result]]
 
 
 class AdminSettings(ServiceSettings):
-    """An operator needs the database only."""
+    """A verb needs only the database."""
 
     nats_url: str = ""
 
 
 def in_database(act: Act) -> Callable[[argparse.Namespace], int]:
-    """A verb that acts in one transaction and prints its answer as JSON."""
+    """Return a command that runs `act` in one transaction and prints its result as JSON."""
 
     def run(options: argparse.Namespace) -> int:
         try:
@@ -35,24 +35,24 @@ def in_database(act: Act) -> Callable[[argparse.Namespace], int]:
         except ValidationError as error:
             sys.stderr.write(f"{explain(AdminSettings, error)}\n")
             return _USAGE
-        answer = asyncio.run(_act(settings, act, options))
-        sys.stdout.write(json.dumps(answer, default=str) + "\n")
-        return _REFUSED if answer["outcome"] == "refused" else 0
+        result = asyncio.run(_act(settings, act, options))
+        sys.stdout.write(json.dumps(result, default=str) + "\n")
+        return _REFUSED if result["outcome"] == "refused" else 0
 
     return run
 
 
-def done(**what: object) -> Answer:
-    """It is so, now or before."""
+def done(**what: object) -> Result:
+    """Return the result of a verb that is done, now or before."""
     return {"outcome": "done", **what}
 
 
-def refused(reason: str) -> Answer:
-    """It is not, and why."""
+def refused(reason: str) -> Result:
+    """Return the result of a verb that is refused."""
     return {"outcome": "refused", "reason": reason}
 
 
-async def _act(settings: ServiceSettings, act: Act, options: argparse.Namespace) -> Answer:
+async def _act(settings: ServiceSettings, act: Act, options: argparse.Namespace) -> Result:
     await prepare(settings, "closet_messaging", "kiosk_gateway")
     pool = await create_pool(settings.database_url, 1)
     async with pool, pool.acquire() as conn, conn.transaction():

@@ -1,4 +1,4 @@
-"""`openapi`: the description of the client API."""
+"""`openapi`: print the description of the client API."""
 
 import argparse
 import json
@@ -11,13 +11,13 @@ from kiosk_gateway.http.routes import ROUTES
 
 def add_verbs(verbs: Verbs) -> None:
     """Add `openapi`."""
-    verb = verbs.add_parser("openapi", help="the description of the client API, as YAML")
+    verb = verbs.add_parser("openapi", help="print the description of the client API as YAML")
     verb.set_defaults(run=_openapi)
 
 
 def _openapi(_options: argparse.Namespace) -> int:
-    import yaml  # noqa: PLC0415  only needed, and only installed, where documents are written
+    import yaml  # noqa: PLC0415  installed only where the description is exported
 
-    plain = json.loads(json.dumps(document(ROUTES)))  # without shared parts, which YAML would point at
+    plain = json.loads(json.dumps(document(ROUTES)))  # without shared objects, for which YAML would write aliases
     sys.stdout.write(yaml.safe_dump(plain, sort_keys=False, width=120))
     return 0

@@ -1,1 +1,1 @@
-"""Pure rules: what facts do to a job, who may do what, and every way of saying no."""
+"""Pure rules: how facts change a job, who may do what, and the reasons for which requests are refused."""

@@ -1,31 +1,31 @@
-"""Who speaks, and what they may do."""
+"""Callers, the scopes of their tokens, and how long tokens live."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """What an access token allows."""
+    """A permission that an access token holds."""
 
     GENERATE = "generate"
-    GENERATE_LIVE = "generate:live"  # someone stands at a kiosk and waits: served before all others
+    GENERATE_LIVE = "generate:live"  # for kiosks, where the person stands and waits: served before everything else
     JOBS_READ = "jobs:read"
     CONSENT = "consent"
     BALANCE_READ = "balance:read"
-    STATEMENT_READ = "statement:read"  # what a tenant spends is for its finance, not for its shoppers
+    STATEMENT_READ = "statement:read"  # for the tenant's finance department, not for its shoppers
 
 
 DEFAULT_SCOPES = (Scope.GENERATE, Scope.JOBS_READ, Scope.CONSENT, Scope.BALANCE_READ)
 AUDIENCE = "closet-api"
 ACCESS_TTL_S = 15 * 60
 REFRESH_TTL_S = 7 * 24 * 3600
-REFRESH_GRACE_S = 30  # two tabs at once, or a lost answer: for so long a used refresh token gives the same successor
+REFRESH_GRACE_S = 30  # a used refresh token returns the same successor this long: two tabs at once, a lost answer
 SESSION_CLAIM = "sid"
-KEY_CLAIM = "key_id"  # the id of the API key that began the session
+KEY_CLAIM = "key_id"  # the id of the API key that started the session
 
 
 class RevokedKind(StrEnum):
-    """What can be revoked."""
+    """A kind of thing that can be revoked."""
 
     TENANT = "tenant"
     API_KEY = "api_key"
@@ -37,13 +37,13 @@ Revoked = tuple[RevokedKind, str]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A tenant's user, as an access token names them. `live` if they wait for their pictures at a kiosk."""
+    """A tenant's user, as named by an access token. `is_live`: the person waits at a kiosk."""
 
     tenant: str
     user: str
-    live: bool = False
+    is_live: bool = False
 
 
 def account_of(tenant: str) -> str:
-    """The credit account that a tenant's jobs are paid from."""
+    """Return the credit account that pays for a tenant's jobs."""
     return f"tenant:{tenant}"

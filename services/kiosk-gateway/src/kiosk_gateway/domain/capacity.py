@@ -1,4 +1,4 @@
-"""How long a job waits for its turn at the vendor: what is before it, over how much can be made."""
+"""The wait of a job for the vendor: the tasks ahead of it, divided by the vendor's rate."""
 
 import math
 from collections import Counter
@@ -8,17 +8,21 @@ from dataclasses import dataclass
 from closet_contracts.generation import Priority
 
 CLASSES = tuple(Priority)
-"""The most urgent first."""
+"""The most urgent class first."""
 
 Backlog = Mapping[tuple[str, Priority], int]
-"""Tasks that have not reached the vendor, by tenant and class."""
+"""Number of tasks that have not reached the vendor, by tenant and class."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How much can be made now; without `per_minute` nothing limits it. `typical_s` is how long a task takes there.
+    """What the vendor can make now.
 
-    `stopped_s`: for how many seconds nothing is given to the vendor.
+    Attributes:
+        available: whether tasks can reach the vendor at all.
+        per_minute: tasks per minute; None if nothing limits them.
+        typical_s: seconds that a task usually takes at the vendor.
+        stopped_s: seconds for which no task is given to the vendor.
     """
 
     available: bool
@@ -26,24 +30,24 @@ class Capacity:
     typical_s: float | None = None
     stopped_s: float = 0.0
 
-    def wait_s(self, before: int) -> float:
-        """Seconds until so many tasks have been given to the vendor; infinite where none can be."""
+    def wait_s(self, tasks: int) -> float:
+        """Return the seconds until that many tasks have been given to the vendor; infinite if none can be."""
         if not self.available:
             return math.inf
-        if self.per_minute is None or not before:
+        if self.per_minute is None or not tasks:
             return self.stopped_s
-        return self.stopped_s + before * 60 / self.per_minute if self.per_minute else math.inf
+        return self.stopped_s + tasks * 60 / self.per_minute if self.per_minute else math.inf
 
 
-UNHEARD_OF = Capacity(available=True, per_minute=None)
-"""As long as nobody has said what can be made."""
+UNKNOWN_CAPACITY = Capacity(available=True, per_minute=None)
+"""Assumed until the first `render.capacity_changed`."""
 
 
-def before(backlog: Backlog, tenant: str, priority: Priority, items: int) -> int:
-    """How many tasks are made before the last of so many new ones.
+def tasks_ahead(backlog: Backlog, tenant: str, priority: Priority, items: int) -> int:
+    """Return the number of tasks that go to the vendor before the last of `items` new ones.
 
-    More urgent classes go first. Within a class tenants take turns: until the last of ours, each of the others has had
-    as many turns as we, as far as it has work for them.
+    More urgent classes go first. Within a class tenants take turns: before the tenant's last task, each other tenant
+    has had as many turns as this one, or all that it has tasks for.
     """
     own = backlog.get((tenant, priority), 0)
     above = CLASSES[: CLASSES.index(priority)]
@@ -56,15 +60,15 @@ def before(backlog: Backlog, tenant: str, priority: Priority, items: int) -> int
 
 @dataclass(slots=True)
 class Queue:
-    """What waits for the vendor as last looked up, and what was taken on since."""
+    """The tasks that wait for the vendor: those last read from the database, and those accepted since."""
 
     capacity: Capacity
     waiting: Counter[tuple[str, Priority]]
 
     def wait_s(self, tenant: str, priority: Priority, items: int) -> float:
-        """Seconds until the last of so many new tasks has its turn."""
-        return self.capacity.wait_s(before(self.waiting, tenant, priority, items))
+        """Return the seconds until the last of `items` new tasks has its turn."""
+        return self.capacity.wait_s(tasks_ahead(self.waiting, tenant, priority, items))
 
     def add(self, tenant: str, priority: Priority, items: int) -> None:
-        """So many more wait."""
+        """Add tasks to the backlog."""
         self.waiting[tenant, priority] += items

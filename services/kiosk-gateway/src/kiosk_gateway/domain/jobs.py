@@ -1,7 +1,7 @@
-"""What a job looks like from outside, and what each fact changes about it.
+"""A job as clients see it, and the change that each fact makes to it.
 
-Every change is monotonic: progress and attempts only grow, a job ends once. So facts may come late, twice or in
-another order, and the job looks the same in the end.
+Every change is monotonic: progress and attempts only grow, and a job ends once. Facts may therefore arrive late, twice
+or in any order; the job looks the same in the end.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ from closet_contracts.upload import UploadReady, UploadRejected
 
 
 class Status(StrEnum):
-    """Where a job stands. The last four are ends."""
+    """The status of a job. The last four are terminal."""
 
     QUEUED = "queued"
     PROCESSING = "processing"
@@ -35,7 +35,7 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
-ENDS = frozenset(Status) - {Status.QUEUED, Status.PROCESSING}
+TERMINAL_STATUSES = frozenset(Status) - {Status.QUEUED, Status.PROCESSING}
 JobFact = (
     JobAccepted
     | JobDispatched
@@ -57,17 +57,22 @@ JobFact = (
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a fact changes. None and 0 leave things as they are; `part` tells facts of one type and job apart.
+    """The change that a fact makes to a job. None and 0 change nothing.
 
-    `started` and `made` count items. `code` says why something failed that is not the job. An end `is_presumed` if its
-    owner has not told it. `progress` of a fact about one item is that of its share of the job.
+    Attributes:
+        part: distinguishes facts of the same type about the same job: an upload, or an attempt (`item.attempt`).
+        progress: percent; of the item's share of the job if the fact is about one item.
+        started: number of items that have started at the vendor.
+        succeeded: number of items that have succeeded.
+        code: why something other than the job itself failed.
+        is_presumed: the job's owner has not published this end.
     """
 
     part: str = ""
     status: Status | None = None
     progress: int = 0
     started: int = 0
-    made: int = 0
+    succeeded: int = 0
     attempts: int = 0
     version: int = 0
     results: tuple[ResultFile, ...] | None = None
@@ -80,13 +85,13 @@ class Change:
     is_presumed: bool = False
 
     @property
-    def is_end(self) -> bool:
-        """Whether the job is over."""
-        return self.status in ENDS
+    def is_terminal(self) -> bool:
+        """Return whether the job has ended."""
+        return self.status in TERMINAL_STATUSES
 
 
 def change_of(fact: JobFact) -> Change:
-    """What `fact` changes about its job."""
+    """Return the change that a fact makes to its job."""
     return _CHANGES[type(fact)](fact)
 
 
@@ -120,9 +125,9 @@ PRESUMED_EXPIRED = Change(
     error_message="The picture was not ready in time. Nothing was charged; please try again.",
     is_presumed=True,
 )
-"""The end of a job that nobody has ended long after its deadline."""
+"""The end of a job whose deadline passed long ago and whose end was never published."""
 
-# Progress is in percent: how much of the usual time has passed once the fact is known.
+# Progress is the share of the usual duration that has passed once the fact is known, in percent.
 _CHANGES: Mapping[type[EventData], Callable[[Any], Change]] = {
     JobAccepted: lambda fact: Change(progress=5, version=fact.version),
     UploadReady: lambda fact: Change(part=fact.upload_id, progress=10),
@@ -131,7 +136,7 @@ _CHANGES: Mapping[type[EventData], Callable[[Any], Change]] = {
     CreditDenied: lambda fact: Change(code=fact.code),
     JobDispatched: lambda fact: Change(_attempt(fact), progress=20, attempts=fact.attempt, version=fact.version),
     RenderStarted: _started,
-    RenderSucceeded: lambda fact: Change(_attempt(fact), progress=95, made=1),
+    RenderSucceeded: lambda fact: Change(_attempt(fact), progress=95, succeeded=1),
     RenderFailed: lambda fact: Change(_attempt(fact), code=fact.code),
     JobCompleted: lambda fact: Change(
         status=Status.COMPLETED,

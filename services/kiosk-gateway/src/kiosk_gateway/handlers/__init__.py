@@ -1,1 +1,1 @@
-"""What requests and events do: one module per concern."""
+"""The use cases: what requests and events do, one module per concern."""

@@ -1,11 +1,11 @@
-"""One request of each kind, as the API's description shows it."""
+"""An example of each request body, shown in the API's description."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
-from kiosk_gateway.http import models, terms, work
+from kiosk_gateway.http import batch, models, work
 
 _PERSON = "tenant/acme/uploads/upl_0198a3c2f5d47b6e8a1c9d0e2f3b4a5c"
 _GARMENT = "tenant/acme/uploads/upl_0198a3c2f5d47b6e8a1c9d0e2f3b4a5d"
@@ -16,11 +16,11 @@ EXAMPLES: Mapping[type[BaseModel], Any] = {
     models.RefreshRequest: {"refreshToken": "bm90LWEtcmVhbC10b2tlbi1idXQtdGhpcy1sb25n"},
     models.ConsentRequest: {"given": True, "version": "v2.0"},
     models.UploadRequest: {"filename": "me.jpg", "contentType": "image/jpeg", "size": 482113},
-    terms.EstimateRequest: {"type": "tryon"},
+    batch.EstimateRequest: {"type": "tryon"},
     work.TryOnRequest: _TRY_ON,
     work.TextToImageRequest: {"prompt": "a linen suit on a mannequin", "style": "studio", "variants": 2},
     work.EditRequest: {"imageKey": _PERSON, "prompt": "a plain white background", "consent": True},
     work.HairstyleRequest: {"imageKey": _PERSON, "referenceKey": _GARMENT, "consent": True},
     work.SkinAnalysisRequest: {"imageKey": _PERSON, "actions": ["acne", "pore"], "consent": True},
-    work.BatchRequest: {"items": [{"type": "tryon", **_TRY_ON}, {"type": "text2img", "prompt": "a hat"}]},
+    batch.BatchRequest: {"items": [{"type": "tryon", **_TRY_ON}, {"type": "text2img", "prompt": "a hat"}]},
 }

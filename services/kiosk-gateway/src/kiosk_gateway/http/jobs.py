@@ -1,123 +1,97 @@
-"""Reading jobs and their results, and giving jobs up."""
+"""Read jobs and their results, and cancel jobs."""
 
-import asyncio
 import base64
 import re
 import time
 
-import structlog
 from aiohttp import web
 from closet_chassis.http import read_query, reply
-from closet_contracts.rpc import SignedGets, SignGet
-from closet_messaging.rpc import RpcFailed
-from closet_messaging.transaction import Tx
 
 from kiosk_gateway.domain.refusals import ASSET_NOT_FOUND, INVALID_CURSOR, INVALID_TOKEN
-from kiosk_gateway.handlers import jobs as handlers
-from kiosk_gateway.handlers.idempotency import once
-from kiosk_gateway.handlers.jobs import JOB_ID
-from kiosk_gateway.handlers.refusing import ask, refuse
-from kiosk_gateway.http.context import CALLER, GATEWAY, Gateway, idempotency_key, is_revoked
-from kiosk_gateway.http.models import JobPage, JobQuery, JobsQuery
-from kiosk_gateway.http.queries import CancelQuery
-from kiosk_gateway.http.views import detail, summary
-from kiosk_gateway.store.jobs import Job, page
-
-log = structlog.get_logger(__name__)
+from kiosk_gateway.handlers.jobs import JOB_ID, Cancellations, Jobs, ResultUrls
+from kiosk_gateway.handlers.problems import problem
+from kiosk_gateway.handlers.revocation import Revocations
+from kiosk_gateway.http.route import CALLER, CLAIMS, PRIVATE, idempotency_key, reply_private
+from kiosk_gateway.http.views import CancelQuery, Job, JobPage, JobQuery, JobsQuery, detail, summary
+from kiosk_gateway.store.jobs import JobRecord
 
 LONGEST_WAIT_S = 30.0
-URLS_STAY_S = 1800  # half of what a signed URL lives: a copy that is confirmed as fresh has URLs that still work
-_SIGNED_AT_ONCE = 64  # as many as one question may name
+URLS_MAX_AGE_S = 1800  # half of a signed URL's lifetime: a copy confirmed by 304 has URLs that still work
 _ASSET_ID = re.compile(rf"(?P<job>{JOB_ID.pattern})\.(?P<number>[0-9]{{1,3}})")
 _REVALIDATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
-_PRIVATE = {"Cache-Control": "private, no-store"}
 
 
-async def get_job(request: web.Request) -> web.StreamResponse:
-    """GET /gen/job/{id}."""
-    gateway, caller = request.app[GATEWAY], request[CALLER]
-    query = read_query(request, JobQuery)
-    held = {tag.value for tag in request.if_none_match or ()}
+class JobEndpoints:
+    """Serves the caller's jobs."""
 
-    def is_news(job: Job) -> bool:
-        return job.ended or (bool(held) and _etag(job) not in held)
+    def __init__(
+        self,
+        jobs: Jobs,
+        cancellations: Cancellations,
+        result_urls: ResultUrls,
+        revocations: Revocations,
+        public_url: str,
+    ) -> None:
+        self._jobs = jobs
+        self._cancellations = cancellations
+        self._result_urls = result_urls
+        self._revocations = revocations
+        self._public_url = public_url
 
-    job_id = request.match_info["jobId"]
-    job = await gateway.jobs.wait(caller, job_id, min(query.wait, LONGEST_WAIT_S), is_news)
-    if is_revoked(request):  # while it waited
-        raise refuse(INVALID_TOKEN)
-    etag = _etag(job)
-    if etag in held:
-        return web.Response(status=304, headers={**_REVALIDATE, "ETag": f'"{etag}"'})
-    return await _answer(gateway, job, 200, {**_REVALIDATE, "ETag": f'"{etag}"'})
+    async def read(self, request: web.Request) -> web.StreamResponse:
+        """GET /gen/job/{id}."""
+        query = read_query(request, JobQuery)
+        cached = {tag.value for tag in request.if_none_match or ()}
 
+        def is_awaited(job: JobRecord) -> bool:
+            return job.has_ended or (bool(cached) and _etag(job) not in cached)
 
-async def list_jobs(request: web.Request) -> web.StreamResponse:
-    """GET /gen/jobs."""
-    gateway, caller = request.app[GATEWAY], request[CALLER]
-    query = read_query(request, JobsQuery)
-    before = _from_cursor(query.cursor) if query.cursor else None
-    async with gateway.bus.pool.acquire() as conn:
-        found = await page(conn, caller.tenant, caller.user, before=before, status=query.status, limit=query.limit + 1)
-    shown = found[: query.limit]
-    answer = JobPage(
-        jobs=tuple(summary(gateway.settings.public_url, job) for job in shown),
-        next_cursor=_to_cursor(shown[-1].job_id) if len(found) > len(shown) else None,
-    )
-    return reply(answer, headers=_PRIVATE)
+        job_id = request.match_info["jobId"]
+        job = await self._jobs.wait(request[CALLER], job_id, min(query.wait, LONGEST_WAIT_S), is_awaited)
+        if self._revocations.covers(request[CLAIMS]):  # revoked during the wait
+            raise problem(INVALID_TOKEN)
+        etag = _etag(job)
+        headers = {**_REVALIDATE, "ETag": f'"{etag}"'}
+        if etag in cached:
+            return web.Response(status=304, headers=headers)
+        return reply(await self._body(job), headers=headers)
 
+    async def list_jobs(self, request: web.Request) -> web.StreamResponse:
+        """GET /gen/jobs."""
+        query = read_query(request, JobsQuery)
+        before = _from_cursor(query.cursor) if query.cursor else None
+        found = await self._jobs.page(request[CALLER], before=before, status=query.status, limit=query.limit + 1)
+        shown = found[: query.limit]
+        answer = JobPage(
+            jobs=tuple(summary(self._public_url, job) for job in shown),
+            next_cursor=_to_cursor(shown[-1].job_id) if len(found) > len(shown) else None,
+        )
+        return reply_private(answer)
 
-async def cancel(request: web.Request) -> web.StreamResponse:
-    """POST /gen/job/{id}/cancel."""
-    gateway, caller = request.app[GATEWAY], request[CALLER]
-    job_id = request.match_info["jobId"]
+    async def cancel(self, request: web.Request) -> web.StreamResponse:
+        """POST /gen/job/{id}/cancel."""
+        caller, job_id = request[CALLER], request.match_info["jobId"]
+        query = read_query(request, CancelQuery)
+        await self._cancellations.request(caller, job_id, idempotency_key(request, {}))
+        job = await self._jobs.wait(caller, job_id, min(query.wait, LONGEST_WAIT_S), lambda job: job.has_ended)
+        return reply_private(await self._body(job), 200 if job.has_ended else 202)
 
-    async def act(tx: Tx) -> dict[str, str]:
-        await handlers.cancel(gateway.doorbell, tx, caller, job_id)
-        return {"jobId": job_id}
+    async def download(self, request: web.Request) -> web.StreamResponse:
+        """GET /gen/download/{assetId}."""
+        asset = _ASSET_ID.fullmatch(request.match_info["assetId"])
+        if asset is None:
+            raise problem(ASSET_NOT_FOUND)
+        job = await self._jobs.find(request[CALLER], asset["job"])
+        url = await self._result_urls.of_result(job, int(asset["number"]))
+        return web.Response(status=302, headers={**PRIVATE, "Location": url})
 
-    query = read_query(request, CancelQuery)
-    await once(gateway.bus.transaction, idempotency_key(request, {}), act)
-    job = await gateway.jobs.wait(caller, job_id, min(query.wait, LONGEST_WAIT_S), lambda job: job.ended)
-    return await _answer(gateway, job, 200 if job.ended else 202, _PRIVATE)
-
-
-async def download(request: web.Request) -> web.StreamResponse:
-    """GET /gen/download/{assetId}."""
-    gateway, caller = request.app[GATEWAY], request[CALLER]
-    asset = _ASSET_ID.fullmatch(request.match_info["assetId"])
-    if asset is None:
-        raise refuse(ASSET_NOT_FOUND)
-    job, number = await gateway.jobs.find(caller, asset["job"]), int(asset["number"])
-    if number >= len(job.results):
-        raise refuse(ASSET_NOT_FOUND)
-    try:
-        signed = await _sign(gateway, job, job.results[number].key)
-    except RpcFailed as error:
-        raise refuse(ASSET_NOT_FOUND) from error
-    return web.Response(status=302, headers={**_PRIVATE, "Location": signed.urls[0]})
-
-
-async def _answer(gateway: Gateway, job: Job, status: int, headers: dict[str, str]) -> web.Response:
-    keys = [asset.key for asset in job.results]
-    groups = [keys[start : start + _SIGNED_AT_ONCE] for start in range(0, len(keys), _SIGNED_AT_ONCE)]
-    try:
-        signed = await asyncio.gather(*(_sign(gateway, job, *group) for group in groups))
-    except RpcFailed as error:
-        # The job is worth seeing without its pictures; whoever looks at the log sees to these.
-        log.error("results_not_signed", job_id=job.job_id, code=error.code)  # noqa: TRY400  no stack is needed
-        signed = []
-    urls = tuple(url for group in signed for url in group.urls)
-    expire_in = min((group.expires_in for group in signed), default=None)
-    return reply(detail(gateway.settings.public_url, job, urls, expire_in), status=status, headers=headers)
+    async def _body(self, job: JobRecord) -> Job:
+        urls, expire_in = await self._result_urls.of_job(job)
+        return detail(self._public_url, job, urls, expire_in)
 
 
-async def _sign(gateway: Gateway, job: Job, *keys: str) -> SignedGets:
-    return await ask(gateway.bus, SignGet(tenant_id=job.tenant, keys=keys))
-
-
-def _etag(job: Job) -> str:
-    period = f".{int(time.time()) // URLS_STAY_S}" if job.results else ""
+def _etag(job: JobRecord) -> str:
+    period = f".{int(time.time()) // URLS_MAX_AGE_S}" if job.results else ""
     return f"{job.events}{period}"
 
 
@@ -129,8 +103,8 @@ def _from_cursor(cursor: str) -> str:
     try:
         raw = base64.b64decode(f"{cursor}==", altchars=b"-_", validate=True)
     except ValueError as error:
-        raise refuse(INVALID_CURSOR) from error
+        raise problem(INVALID_CURSOR) from error
     job_id = f"job_{raw.hex()}"
     if not JOB_ID.fullmatch(job_id):
-        raise refuse(INVALID_CURSOR)
+        raise problem(INVALID_CURSOR)
     return job_id

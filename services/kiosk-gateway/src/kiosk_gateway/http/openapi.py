@@ -1,4 +1,4 @@
-"""The OpenAPI description, made from the route table and the models."""
+"""The OpenAPI description, generated from the route table and the models."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from kiosk_gateway.domain.refusals import (
     INSUFFICIENT_SCOPE,
     INVALID_REQUEST,
     INVALID_TOKEN,
-    TAKING_A_BODY,
+    WITH_BODY,
     Refusal,
 )
 from kiosk_gateway.http.examples import EXAMPLES
@@ -32,13 +32,13 @@ _EVENT = 'id: 2\nevent: job.accepted\ndata: {"id": "2", "type": "closet.job.acce
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "The same key and body within a day: nothing is done again, and the answer is the same.",
+    "description": "Makes the request safe to repeat: within a day, the same key and body return the same answer.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
 
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
-    """The description of these routes, OpenAPI 3.1."""
+    """Return the OpenAPI 3.1 description of these routes."""
     paths: dict[str, Any] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -47,7 +47,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         "info": {
             "title": "Closet",
             "version": version("closet-kiosk-gateway"),
-            "description": "Pictures of persons wearing garments, and all else that is made of a photo or of words.",
+            "description": "Virtual try-on and other pictures, generated from photos and from prompts.",
         },
         "paths": paths,
         "components": {"schemas": _schemas(routes), "securitySchemes": _security_schemes()},
@@ -65,21 +65,21 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
 
 
 def _for_generators(part: Any) -> Any:  # noqa: ANN401  JSON Schema is any JSON
-    """With defaults told in words: generators of clients take a property that has a `default` for a required one.
+    """Move defaults into descriptions: client generators treat a property with a `default` as required.
 
-    A choice by discriminator needs the discriminator, which its members by themselves do not.
+    Also require the discriminator in the members of a choice, where it decides which member applies.
     """
     if isinstance(part, list):
         return [_for_generators(each) for each in part]
     if not isinstance(part, dict):
         return part
     rest = {name: _for_generators(each) for name, each in part.items() if name != "default"}
-    if "discriminator" in part:  # by itself such a request need not say its type; among others it has to
+    if "discriminator" in part:  # optional in a request of that type alone
         rest["required"] = [part["discriminator"]["propertyName"]]
     default = part.get("default")
     if default is not None and "const" not in part:
-        told = f"Default: {json.dumps(default)}."
-        rest["description"] = f"{part['description']} {told}" if "description" in part else told
+        text = f"Default: {json.dumps(default)}."
+        rest["description"] = f"{part['description']} {text}" if "description" in part else text
     return rest
 
 
@@ -95,9 +95,9 @@ def _operation(route: Route) -> dict[str, Any]:
         schema = {"$ref": _REF.format(model=route.body.__name__)}
         content = {_JSON: {"schema": schema, "example": EXAMPLES[route.body]}}
         operation["requestBody"] = {"required": True, "content": content}
-    if route.scope or route.signed_in:
+    if route.scope or route.needs_token:
         operation["security"] = [{"accessToken": [route.scope.value] if route.scope else []}]
-    if route.api_key:
+    if route.needs_api_key:
         operation["security"] = [{"apiKey": []}]
     return operation
 
@@ -134,7 +134,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
 
 
 def _never_null(part: dict[str, Any]) -> dict[str, Any]:
-    """A parameter is there or not: null cannot be written in an address."""
+    """Return the schema without null, which a URL cannot express."""
     choices = [each for each in part.get("anyOf", ()) if each != {"type": "null"}]
     if len(choices) != 1:
         return part
@@ -142,7 +142,7 @@ def _never_null(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _inline(part: Any, schema: dict[str, Any]) -> Any:  # noqa: ANN401  JSON Schema is any JSON
-    """The part with references into its own schema resolved: parameters have no place for definitions."""
+    """Resolve references into the schema itself: parameters have no place for definitions."""
     if isinstance(part, dict):
         if ref := part.get("$ref"):
             return _inline(schema["$defs"][ref.rpartition("/")[2]], schema)
@@ -157,9 +157,9 @@ def _answers(route: Route) -> dict[str, Any]:
 def _answer(status: int, content: type[BaseModel] | Media | None) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if isinstance(content, Media):
-        # Of events OpenAPI 3.1 can say no more than an example does: a schema would be about the whole stream.
-        told = {"example": _EVENT} if content == Media.EVENTS else {"schema": {"type": _TYPES[content]}}
-        answer["content"] = {content.value: told}
+        # OpenAPI 3.1 cannot describe single events: a schema would apply to the whole stream.
+        shown = {"example": _EVENT} if content == Media.EVENTS else {"schema": {"type": _TYPES[content]}}
+        answer["content"] = {content.value: shown}
     elif content is not None:
         answer["content"] = {_JSON: {"schema": {"$ref": _REF.format(model=content.__name__)}}}
     if status == HTTPStatus.FOUND:
@@ -173,10 +173,10 @@ def _refusals(route: Route) -> set[Refusal]:
         refusals |= set(ALWAYS)
     if route.scope:
         refusals |= {INVALID_TOKEN, INSUFFICIENT_SCOPE}
-    if route.signed_in:
+    if route.needs_token:
         refusals.add(INVALID_TOKEN)
     if route.body:
-        refusals |= set(TAKING_A_BODY)
+        refusals |= set(WITH_BODY)
     if route.query:
         refusals.add(INVALID_REQUEST)
     if route.idempotent:
@@ -190,12 +190,12 @@ def _problems(refusals: Iterable[Refusal]) -> dict[str, Any]:
 
 
 def _problem(refusals: Sequence[Refusal]) -> dict[str, Any]:
-    described = "\n".join(f"- `{each.code}`: {each.sentence}" for each in refusals)
-    told = {"allOf": [{"$ref": _REF.format(model="ProblemDetails")}]}
+    described = "\n".join(f"- `{each.code}`: {each.detail}" for each in refusals)
+    details = {"$ref": _REF.format(model="ProblemDetails")}
     codes = {"type": "object", "properties": {"code": {"enum": [each.code for each in refusals]}}}
     answer: dict[str, Any] = {
         "description": described,
-        "content": {"application/problem+json": {"schema": {"allOf": [*told["allOf"], codes]}}},
+        "content": {"application/problem+json": {"schema": {"allOf": [details, codes]}}},
     }
     if any(each.retry_after_s for each in refusals):
         answer["headers"] = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
@@ -205,5 +205,5 @@ def _problem(refusals: Sequence[Refusal]) -> dict[str, Any]:
 def _security_schemes() -> dict[str, Any]:
     return {
         "accessToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-        "apiKey": {"type": "http", "scheme": "bearer", "description": "The tenant's API key; it stays on a server."},
+        "apiKey": {"type": "http", "scheme": "bearer", "description": "The tenant's API key. Keep it on a server."},
     }

@@ -1,8 +1,7 @@
-"""Leave to bring a picture."""
+"""URLs to upload pictures to."""
 
 from aiohttp import web
-from closet_chassis.http import read_model, reply
-from closet_contracts.rpc import SignPut
+from closet_chassis.http import read_model
 from closet_storage import media_types
 
 from kiosk_gateway.domain.refusals import (
@@ -11,48 +10,48 @@ from kiosk_gateway.domain.refusals import (
     UNSUPPORTED_PICTURE_FORMAT,
     UPLOAD_TOO_LARGE,
 )
-from kiosk_gateway.handlers.refusing import ask, refuse
-from kiosk_gateway.handlers.uploads import UploadAsked
-from kiosk_gateway.http.context import CALLER, GATEWAY, idempotency_key
+from kiosk_gateway.handlers.problems import problem
+from kiosk_gateway.handlers.uploads import NewUpload, UploadUrls
 from kiosk_gateway.http.models import UploadRequest, UploadTicket
+from kiosk_gateway.http.route import CALLER, idempotency_key, reply_private
 
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
-_PRIVATE = {"Cache-Control": "private, no-store"}
 
 
-async def upload_url(request: web.Request) -> web.StreamResponse:
-    """POST /gen/upload-url."""
-    body = await read_model(request, UploadRequest)
-    _check(body)
-    gateway, caller = request.app[GATEWAY], request[CALLER]
-    asked = UploadAsked(caller.tenant, caller.user, idempotency_key(request, body))
-    upload_id = await gateway.uploads.announce(asked)
-    put = SignPut(
-        tenant_id=caller.tenant,
-        upload_id=upload_id,
-        content_type=body.content_type,
-        size=body.size,
-        sha256=body.sha256,
-    )
-    signed = await ask(gateway.bus, put)
-    ticket = UploadTicket(
-        upload_id=upload_id,
-        key=signed.key,
-        upload_url=signed.url,
-        headers=signed.headers,
-        expires_in=signed.expires_in,
-    )
-    return reply(ticket, headers=_PRIVATE)
+class UploadEndpoints:
+    """Serves upload URLs."""
+
+    def __init__(self, urls: UploadUrls) -> None:
+        self._urls = urls
+
+    async def create_url(self, request: web.Request) -> web.StreamResponse:
+        """POST /gen/upload-url."""
+        body = await read_model(request, UploadRequest)
+        size = _accepted_size(body)
+        caller = request[CALLER]
+        upload = NewUpload(caller.tenant, caller.user, idempotency_key(request, body))
+        upload_id, signed = await self._urls.create(
+            upload, content_type=body.content_type, size=size, sha256=body.sha256
+        )
+        ticket = UploadTicket(
+            upload_id=upload_id,
+            key=signed.key,
+            upload_url=signed.url,
+            headers=signed.headers,
+            expires_in=signed.expires_in,
+        )
+        return reply_private(ticket)
 
 
-def _check(body: UploadRequest) -> None:
-    """Refuse what could not be used once it was there."""
+def _accepted_size(body: UploadRequest) -> int:
+    """Return the size of the picture; refuse a picture that could not be used after its upload."""
     kind = media_types.canonical(body.content_type)
     if kind in media_types.CONVERTIBLE:
-        raise refuse(UNSUPPORTED_PICTURE_FORMAT)
+        raise problem(UNSUPPORTED_PICTURE_FORMAT)
     if kind not in media_types.PICTURES:
-        raise refuse(UNSUPPORTED_CONTENT_TYPE)
+        raise problem(UNSUPPORTED_CONTENT_TYPE)
     if body.size is None:
-        raise refuse(SIZE_REQUIRED)
+        raise problem(SIZE_REQUIRED)
     if body.size > MAX_UPLOAD_BYTES:
-        raise refuse(UPLOAD_TOO_LARGE)
+        raise problem(UPLOAD_TOO_LARGE)
+    return body.size

@@ -1,75 +1,184 @@
-"""Jobs as clients see them."""
+"""The JSON of jobs, and how it is made from the read model."""
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
-from kiosk_gateway.http import models
-from kiosk_gateway.store.jobs import Job, Line
+from closet_contracts.work import Role
+from pydantic import Field
 
-PREFIX = "/api"
+from kiosk_gateway.domain.jobs import Status
+from kiosk_gateway.http.route import Json, RequestBody, Text
+from kiosk_gateway.http.work import PREFIX, Cost, JobLinks, links, usd
+from kiosk_gateway.store.jobs import JobEvent, JobRecord
 
-
-def usd(cents: int) -> str:
-    """`5.00` for 500 cents."""
-    return f"{cents // 100}.{cents % 100:02}"
-
-
-def links(base: str, job_id: str) -> dict[str, str]:
-    """Where the job can be followed and cancelled."""
-    url = f"{base.rstrip('/')}{PREFIX}/gen/job/{job_id}"
-    return {"status_url": url, "events_url": f"{url}/events", "cancel_url": f"{url}/cancel"}
+_WAIT_FOR_JOB = "Seconds to wait for the job's end or, with If-None-Match, for a change; at most 30."
+_WAIT_FOR_CHARGE = "Seconds to wait until the charge is known; at most 30."
 
 
-def summary(base: str, job: Job) -> models.JobSummary:
-    """A job in a list."""
-    return models.JobSummary(**_common(base, job))
+class Result(Json):
+    """A file that was made: a picture, or the JSON of an analysis. `item` is its task, `label` what it shows.
+
+    `download_url` needs the access token and redirects to a fresh signed URL.
+    """
+
+    asset_id: str
+    item: int
+    label: str | None
+    content_type: str
+    width: int | None
+    height: int | None
+    size_bytes: int
+    download_url: str
 
 
-def detail(base: str, job: Job, result_urls: tuple[str, ...], expire_in: int | None) -> models.Job:
-    """A job by itself; its timeline in the order in which things happened."""
-    timeline = sorted(job.timeline, key=lambda line: (line.at, line.seq))
-    return models.Job(
+class Failure(Json):
+    """A task that failed although its job completed; it is not charged. `tip` says what to do better.
+
+    `role` is the role of the input that could not be used, if the task failed because of one.
+    """
+
+    item: int
+    code: str
+    message: str
+    tip: str | None
+    role: Role | None = None
+
+
+class Place(Json):
+    """The task that a picture is an input of, and its role there."""
+
+    item: int
+    role: Role
+
+
+class TimelineEntry(Json):
+    """One fact about the job; `elapsed_ms` counts from the request.
+
+    `inputs` lists the tasks that the upload belongs to if the fact is about an upload, `item` is the task that it is
+    about, and `code` the reason of a failure.
+    """
+
+    id: str
+    type: str
+    service: str
+    status: Status
+    progress: int
+    at: datetime
+    elapsed_ms: int
+    inputs: tuple[Place, ...] = ()
+    item: int | None = None
+    code: str | None = None
+
+
+class JobSummary(JobLinks):
+    """A job. `progress` is in percent.
+
+    `credits_charged`: a completed job costs the share of its tasks that succeeded; a cancelled one also the share of
+    the tasks that had reached the vendor; a failed or expired one costs nothing.
+    """
+
+    id: str
+    type: str
+    status: Status
+    progress: int
+    attempts: int
+    cost: Cost
+    credits_charged: int | None
+    results: tuple[Result, ...]
+    failures: tuple[Failure, ...]
+    error_code: str | None
+    error_message: str | None
+    error_tip: str | None
+    cancel_requested: bool
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+
+
+class Job(JobSummary):
+    """A job with its timeline, and signed URLs of its results that were made for this answer."""
+
+    result_urls: tuple[str, ...]
+    result_urls_expire_in: int | None
+    timeline: tuple[TimelineEntry, ...]
+
+
+class JobPage(Json):
+    """A page of the caller's jobs, newest first. `next_cursor` leads to older ones, if there are any."""
+
+    jobs: tuple[JobSummary, ...]
+    next_cursor: str | None
+
+
+class JobQuery(RequestBody):
+    """How long to wait for the job."""
+
+    wait: Annotated[float, Field(ge=0, allow_inf_nan=False, description=_WAIT_FOR_JOB)] = 0
+
+
+class JobsQuery(RequestBody):
+    """The status of the jobs to list, and the page size."""
+
+    status: Status | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Text | None = None
+
+
+class CancelQuery(RequestBody):
+    """How long to wait for the charge."""
+
+    wait: Annotated[float, Field(ge=0, allow_inf_nan=False, description=_WAIT_FOR_CHARGE)] = 10
+
+
+def summary(base: str, job: JobRecord) -> JobSummary:
+    """Return a job as an entry of a list."""
+    return JobSummary(**_common(base, job))
+
+
+def detail(base: str, job: JobRecord, result_urls: tuple[str, ...], expire_in: int | None) -> Job:
+    """Return a job with its timeline in the order in which things happened."""
+    timeline = sorted(job.timeline, key=lambda event: (event.at, event.seq))
+    return Job(
         **_common(base, job),
         result_urls=result_urls,
         result_urls_expire_in=expire_in,
-        timeline=tuple(entry(job, line) for line in timeline),
+        timeline=tuple(timeline_entry(job, event) for event in timeline),
     )
 
 
-def entry(job: Job, line: Line) -> models.TimelineEntry:
-    """One line of the timeline."""
-    return models.TimelineEntry(
-        id=str(line.seq),
-        type=line.type,
-        service=line.service,
-        status=line.status,
-        progress=line.progress,
-        at=line.at,
-        elapsed_ms=max(0, round((line.at - job.created_at).total_seconds() * 1000)),
-        inputs=tuple(
-            models.Place(item=each.item, role=each.role) for each in job.inputs if each.upload_id == line.part
-        ),
-        item=_item(line.part),
-        code=line.code,
+def timeline_entry(job: JobRecord, event: JobEvent) -> TimelineEntry:
+    """Return an entry of the timeline."""
+    return TimelineEntry(
+        id=str(event.seq),
+        type=event.type,
+        service=event.service,
+        status=event.status,
+        progress=event.progress,
+        at=event.at,
+        elapsed_ms=max(0, round((event.at - job.created_at).total_seconds() * 1000)),
+        inputs=tuple(Place(item=each.item, role=each.role) for each in job.inputs if each.upload_id == event.part),
+        item=_item(event.part),
+        code=event.code,
     )
 
 
 def _item(part: str) -> int | None:
-    """Which task a line is about, if it is about an attempt: `item.attempt`."""
+    """Return the task of an attempt (`item.attempt`), None for anything else."""
     item, is_attempt, _ = part.partition(".")
     return int(item) if is_attempt else None
 
 
-def _common(base: str, job: Job) -> dict[str, Any]:
+def _common(base: str, job: JobRecord) -> dict[str, Any]:
     return {
         "id": job.job_id,
         "type": job.kind,
         "status": job.status,
         "progress": job.progress,
         "attempts": job.attempts,
-        "cost": models.Cost(credits=job.credits, usd=usd(job.usd_cents)),
+        "cost": Cost(credits=job.credits, usd=usd(job.usd_cents)),
         "credits_charged": job.credits_charged,
         "results": tuple(_result(base, job, number) for number in range(len(job.results))),
-        "failures": tuple(models.Failure(**failure.model_dump(by_alias=False)) for failure in job.failures),
+        "failures": tuple(Failure(**failure.model_dump(by_alias=False)) for failure in job.failures),
         "error_code": job.error_code,
         "error_message": job.error_message,
         "error_tip": job.error_tip,
@@ -81,10 +190,10 @@ def _common(base: str, job: Job) -> dict[str, Any]:
     }
 
 
-def _result(base: str, job: Job, number: int) -> models.Result:
+def _result(base: str, job: JobRecord, number: int) -> Result:
     asset = job.results[number]
     asset_id = f"{job.job_id}.{number}"
-    return models.Result(
+    return Result(
         asset_id=asset_id,
         item=asset.item,
         label=asset.label,

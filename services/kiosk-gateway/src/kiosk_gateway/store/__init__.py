@@ -1,1 +1,1 @@
-"""The gateway's tables: functions over a connection, one module per concern."""
+"""The gateway's tables: functions that take a connection, one module per use."""

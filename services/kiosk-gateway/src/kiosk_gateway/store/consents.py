@@ -1,4 +1,4 @@
-"""Consent as it stands, and the log that proves it."""
+"""The current consents, and the log of all changes as evidence."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,26 +7,26 @@ from closet_messaging.transaction import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
-    """A person's word: the version they agreed to, and when they gave and took back their agreement."""
+class ConsentRecord:
+    """A person's consent: the version of the terms, when it was given, and when it was withdrawn."""
 
     version: str
     given_at: datetime
     withdrawn_at: datetime | None
 
 
-async def read(conn: Connection, tenant: str, user: str) -> Consent | None:
-    """How the consent stands."""
+async def read(conn: Connection, tenant: str, user: str) -> ConsentRecord | None:
+    """Return the person's consent, None if they never gave one."""
     row = await conn.fetchrow(
         "SELECT version, given_at, withdrawn_at FROM consents WHERE tenant_id = $1 AND user_id = $2",
         tenant,
         user,
     )
-    return Consent(*row) if row else None
+    return ConsentRecord(*row) if row else None
 
 
-async def give(conn: Connection, tenant: str, user: str, version: str) -> Consent:
-    """Record consent. Its time is later than that of any withdrawal before it, whatever the clock did."""
+async def give(conn: Connection, tenant: str, user: str, version: str) -> ConsentRecord:
+    """Record consent, at a time later than that of any earlier withdrawal even if the clock was set back."""
     (row,) = await conn.fetch(
         """
         INSERT INTO consents AS c (tenant_id, user_id, version, given_at) VALUES ($1, $2, $3, clock_timestamp())
@@ -38,11 +38,11 @@ async def give(conn: Connection, tenant: str, user: str, version: str) -> Consen
         user,
         version,
     )
-    return await _logged(conn, tenant, user, Consent(*row), given=True)
+    return await _log(conn, tenant, user, ConsentRecord(*row), given=True)
 
 
-async def withdraw(conn: Connection, tenant: str, user: str) -> Consent | None:
-    """Record the withdrawal of a standing consent, None if there is none."""
+async def withdraw(conn: Connection, tenant: str, user: str) -> ConsentRecord | None:
+    """Record the withdrawal of a valid consent; None if there is none."""
     row = await conn.fetchrow(
         """
         UPDATE consents SET withdrawn_at = greatest(clock_timestamp(), given_at + interval '1 microsecond')
@@ -51,10 +51,10 @@ async def withdraw(conn: Connection, tenant: str, user: str) -> Consent | None:
         tenant,
         user,
     )
-    return await _logged(conn, tenant, user, Consent(*row), given=False) if row else None
+    return await _log(conn, tenant, user, ConsentRecord(*row), given=False) if row else None
 
 
-async def _logged(conn: Connection, tenant: str, user: str, consent: Consent, *, given: bool) -> Consent:
+async def _log(conn: Connection, tenant: str, user: str, consent: ConsentRecord, *, given: bool) -> ConsentRecord:
     await conn.execute(
         "INSERT INTO consent_log (tenant_id, user_id, version, given, at) VALUES ($1, $2, $3, $4, $5)",
         tenant,

@@ -1,4 +1,4 @@
-"""The answers that repeated requests get again."""
+"""The stored answers that repeated requests get."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A client's name for one request, and a digest of what it asked."""
+    """An Idempotency-Key with a digest of the request that it was sent with."""
 
     tenant: str
     user: str
@@ -20,13 +20,13 @@ class Key:
 
     @property
     def name(self) -> tuple[str, str, str]:
-        """What identifies it: two requests of one name and different fingerprints are a client's mistake."""
+        """The part that identifies the request; a different fingerprint under the same name is a client's mistake."""
         return self.tenant, self.user, self.key
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
-    """What an earlier request of the same name asked and was answered."""
+class StoredAnswer:
+    """The fingerprint of an earlier request and its answer."""
 
     fingerprint: bytes
     answer: Answer
@@ -36,35 +36,35 @@ def _names(keys: Collection[Key]) -> tuple[list[str], list[str], list[str]]:
     return [key.tenant for key in keys], [key.user for key in keys], [key.key for key in keys]
 
 
-# Row by row and by key, for the same reason as in `intake`.
-RECALL = """
-    SELECT found.* FROM unnest($1::text[], $2::text[], $3::text[]) AS asked (tenant, usr, key)
+# By key with LATERAL, for the reason given in `intake`.
+FIND_ANSWERS = """
+    SELECT found.* FROM unnest($1::text[], $2::text[], $3::text[]) AS keys (tenant, usr, key)
     CROSS JOIN LATERAL (
         SELECT * FROM idempotency i
-        WHERE i.tenant_id = asked.tenant AND i.user_id = asked.usr AND i.key = asked.key LIMIT 1
+        WHERE i.tenant_id = keys.tenant AND i.user_id = keys.usr AND i.key = keys.key LIMIT 1
     ) found
 """
 
 
-async def recall(conn: Connection, keys: Collection[Key]) -> dict[tuple[str, str, str], Remembered]:
-    """What was answered before, by name."""
+async def find_answers(conn: Connection, keys: Collection[Key]) -> dict[tuple[str, str, str], StoredAnswer]:
+    """Return the answers to earlier requests, by name."""
     if not keys:
         return {}
-    rows = await conn.fetch(RECALL, *_names(keys))
+    rows = await conn.fetch(FIND_ANSWERS, *_names(keys))
     return {
-        (row["tenant_id"], row["user_id"], row["key"]): Remembered(row["fingerprint"], row["answer"]) for row in rows
+        (row["tenant_id"], row["user_id"], row["key"]): StoredAnswer(row["fingerprint"], row["answer"]) for row in rows
     }
 
 
-async def remember(conn: Connection, claims: Sequence[tuple[Key, Answer]]) -> set[tuple[str, str, str]]:
-    """Store answers, and tell the names that are ours now.
+async def store_answers(conn: Connection, answers: Sequence[tuple[Key, Answer]]) -> set[tuple[str, str, str]]:
+    """Store answers; return the names that were not stored before.
 
-    A name that another transaction is storing is waited for, and is then not ours. Names are taken in one order
-    everywhere, so that two batches never wait for each other.
+    Waits for a concurrent transaction that stores the same name; the name is then not among those returned. Names are
+    locked in one order everywhere, so that two batches never wait for each other.
     """
-    if not claims:
+    if not answers:
         return set()
-    keys = [key for key, _ in claims]
+    keys = [key for key, _ in answers]
     rows = await conn.fetch(
         """
         INSERT INTO idempotency (tenant_id, user_id, key, fingerprint, answer)
@@ -74,13 +74,13 @@ async def remember(conn: Connection, claims: Sequence[tuple[Key, Answer]]) -> se
         """,
         *_names(keys),
         [key.fingerprint for key in keys],
-        [answer for _, answer in claims],
+        [answer for _, answer in answers],
     )
     return {(row["tenant_id"], row["user_id"], row["key"]) for row in rows}
 
 
-async def forget(conn: Connection, limit: int) -> int:
-    """Delete what is older than a day, at most so many; how many. A client that repeats itself does so sooner."""
+async def delete_expired(conn: Connection, limit: int) -> int:
+    """Delete at most `limit` answers older than a day; return how many."""
     tag = await conn.execute(
         """
         DELETE FROM idempotency WHERE ctid = ANY(ARRAY(

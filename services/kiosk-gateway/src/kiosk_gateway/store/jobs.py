@@ -1,4 +1,4 @@
-"""Reading jobs."""
+"""Read jobs, and lock those that are to be changed."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from closet_contracts.job import ItemFailure
 from closet_contracts.render import ResultFile
 from closet_messaging.transaction import Connection
 
-from kiosk_gateway.domain.jobs import ENDS, Status
+from kiosk_gateway.domain.jobs import TERMINAL_STATUSES, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a job's timeline.
+class JobEvent:
+    """An entry of a job's timeline.
 
-    `part` is the upload or the attempt (`item.attempt`) that it is about, `code` why something failed.
+    `part` is the upload or the attempt (`item.attempt`) that it is about, `code` the reason of a failure.
     """
 
     seq: int
@@ -32,8 +32,8 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A job as the read model holds it. `events` counts its lines, so it grows with every change."""
+class JobRecord:
+    """A job in the read model. `events` is the length of its timeline, so it grows with every change."""
 
     job_id: str
     tenant: str
@@ -56,12 +56,12 @@ class Job:
     cancel_requested_at: datetime | None
     events: int
     inputs: tuple[Input, ...] = ()
-    timeline: tuple[Line, ...] = ()
+    timeline: tuple[JobEvent, ...] = ()
 
     @property
-    def ended(self) -> bool:
-        """Whether the job is over."""
-        return self.status in ENDS
+    def has_ended(self) -> bool:
+        """Return whether the job's status is terminal."""
+        return self.status in TERMINAL_STATUSES
 
 
 _COLUMNS = """
@@ -71,24 +71,24 @@ _COLUMNS = """
 """
 
 
-# Row by row and by key, for the same reason as in `intake`.
+# By key with LATERAL, for the reason given in `intake`.
 READ = f"""
     SELECT {_COLUMNS}, (
         SELECT jsonb_agg(jsonb_build_array(seq, type, service, at, e.status, e.progress, part, code) ORDER BY seq)
         FROM job_events e WHERE e.job_id = found.job_id
     ) AS timeline
-    FROM unnest($1::text[]) AS asked (id)
-    CROSS JOIN LATERAL (SELECT * FROM jobs j WHERE j.job_id = asked.id LIMIT 1) found
+    FROM unnest($1::text[]) AS keys (id)
+    CROSS JOIN LATERAL (SELECT * FROM jobs j WHERE j.job_id = keys.id LIMIT 1) found
 """  # noqa: S608  constants
 
 
-async def read(conn: Connection, job_ids: Collection[str]) -> dict[str, Job]:
-    """The jobs that exist, with their timelines, from one snapshot."""
+async def read(conn: Connection, job_ids: Collection[str]) -> dict[str, JobRecord]:
+    """Return those of the jobs that exist, with their timelines, from one snapshot."""
     rows = await conn.fetch(READ, list(job_ids))
     return {row["job_id"]: _job(row, row["timeline"] or ()) for row in rows}
 
 
-# One statement each, so that each is answered by an index of its own.
+# Two statements, so that each uses an index of its own.
 PAGE = f"""
     SELECT {_COLUMNS} FROM jobs WHERE tenant_id = $1 AND user_id = $2 AND job_id < $3
     ORDER BY job_id DESC LIMIT $4
@@ -97,20 +97,20 @@ PAGE_OF_STATUS = f"""
     SELECT {_COLUMNS} FROM jobs WHERE tenant_id = $1 AND user_id = $2 AND job_id < $3 AND status = $5
     ORDER BY job_id DESC LIMIT $4
 """  # noqa: S608  a constant
-_AFTER_ALL = "job_g"  # greater than every id: these have hexadecimal digits
+_AFTER_EVERY_ID = "job_g"  # greater than every id: these have hexadecimal digits
 
 
 async def page(  # noqa: PLR0913  what a page depends on
     conn: Connection, tenant: str, user: str, *, before: str | None, status: Status | None, limit: int
-) -> list[Job]:
-    """A user's jobs without timelines, newest first, older than `before`."""
-    asked = (tenant, user, before or _AFTER_ALL, limit)
-    rows = await (conn.fetch(PAGE, *asked) if status is None else conn.fetch(PAGE_OF_STATUS, *asked, status))
+) -> list[JobRecord]:
+    """Return a user's jobs without timelines, newest first, older than `before`."""
+    arguments = (tenant, user, before or _AFTER_EVERY_ID, limit)
+    rows = await (conn.fetch(PAGE, *arguments) if status is None else conn.fetch(PAGE_OF_STATUS, *arguments, status))
     return [_job(row) for row in rows]
 
 
 async def lock_overdue(conn: Connection, overdue_s: float, limit: int) -> list[str]:
-    """Jobs that have no end so many seconds after their deadline, locked; those that others hold are left to them."""
+    """Lock at most `limit` jobs without an end `overdue_s` seconds after their deadline; skip locked ones."""
     rows = await conn.fetch(
         """
         SELECT job_id FROM jobs WHERE ended_at IS NULL AND deadline <= now() - make_interval(secs => $1)
@@ -122,8 +122,8 @@ async def lock_overdue(conn: Connection, overdue_s: float, limit: int) -> list[s
     return [row["job_id"] for row in rows]
 
 
-async def note_cancel(conn: Connection, job_id: str, tenant: str, user: str) -> bool | None:
-    """Note that its owner gives the job up. True if that is news, False if not, None if there is no such job."""
+async def record_cancel(conn: Connection, job_id: str, tenant: str, user: str) -> bool | None:
+    """Record a cancel request: True if recorded, False if recorded before or ended, None if there is no such job."""
     job = await conn.fetchrow(
         """
         SELECT ended_at, cancel_requested_at FROM jobs
@@ -139,23 +139,8 @@ async def note_cancel(conn: Connection, job_id: str, tenant: str, user: str) -> 
     return True
 
 
-async def median_duration(conn: Connection, kind: str) -> float | None:
-    """Seconds that the last completed jobs of a kind took from their turn at the vendor on; None if there are none."""
-    seconds: float | None = await conn.fetchval(
-        """
-        SELECT percentile_cont(0.5) WITHIN GROUP (
-            ORDER BY extract(epoch FROM ended_at - coalesce(started_at, created_at))::float8
-        )
-        FROM (SELECT ended_at, started_at, created_at FROM jobs
-              WHERE kind = $1 AND status = 'completed' ORDER BY ended_at DESC LIMIT 50) recent
-        """,
-        kind,
-    )
-    return seconds
-
-
-def _job(row: Record, timeline: Sequence[Sequence[Any]] = ()) -> Job:
-    return Job(
+def _job(row: Record, timeline: Sequence[Sequence[Any]] = ()) -> JobRecord:
+    return JobRecord(
         job_id=row["job_id"],
         tenant=row["tenant_id"],
         user=row["user_id"],
@@ -177,10 +162,10 @@ def _job(row: Record, timeline: Sequence[Sequence[Any]] = ()) -> Job:
         cancel_requested_at=row["cancel_requested_at"],
         events=row["events"],
         inputs=tuple(Input.model_validate(each) for each in row["inputs"]),
-        timeline=tuple(map(_line, timeline)),
+        timeline=tuple(map(_event, timeline)),
     )
 
 
-def _line(values: Sequence[Any]) -> Line:
+def _event(values: Sequence[Any]) -> JobEvent:
     seq, event_type, service, at, status, *rest = values
-    return Line(seq, event_type, service, datetime.fromisoformat(at), Status(status), *rest)
+    return JobEvent(seq, event_type, service, datetime.fromisoformat(at), Status(status), *rest)

@@ -1,4 +1,4 @@
-"""What only an event says any more, put back where the database has lost it."""
+"""Restore from events what the database has lost."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,12 +7,12 @@ from closet_messaging.transaction import Connection
 
 
 async def has_job(conn: Connection, job_id: str) -> bool:
-    """Whether the job is known."""
+    """Return whether the job is stored."""
     return bool(await conn.fetchval("SELECT EXISTS (SELECT FROM jobs WHERE job_id = $1)", job_id))
 
 
 async def put_uploads(conn: Connection, upload_ids: Sequence[str], tenant: str, user: str) -> None:
-    """These uploads are this person's."""
+    """Store the person as the owner of the uploads."""
     await conn.execute(
         """
         INSERT INTO uploads (upload_id, tenant_id, user_id) SELECT DISTINCT id, $2, $3 FROM unnest($1::text[]) AS id
@@ -25,7 +25,7 @@ async def put_uploads(conn: Connection, upload_ids: Sequence[str], tenant: str, 
 
 
 async def give_consent(conn: Connection, tenant: str, user: str, version: str, at: datetime) -> None:
-    """The person consented then; the log says so too."""
+    """Restore a consent and its entry in the log."""
     tag = await conn.execute(
         """
         INSERT INTO consents AS c (tenant_id, user_id, version, given_at) VALUES ($1, $2, $3, $4)
@@ -42,7 +42,7 @@ async def give_consent(conn: Connection, tenant: str, user: str, version: str, a
 
 
 async def withdraw_consent(conn: Connection, tenant: str, user: str, at: datetime) -> None:
-    """The person took it back then; the log says so too."""
+    """Restore a withdrawal and its entry in the log."""
     tag = await conn.execute(
         """
         UPDATE consents SET withdrawn_at = $3

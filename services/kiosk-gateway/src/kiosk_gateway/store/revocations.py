@@ -1,4 +1,4 @@
-"""What was revoked: tenants, API keys, sessions."""
+"""Revocations of tenants, API keys and sessions."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,7 +10,7 @@ from kiosk_gateway.domain.access import Revoked, RevokedKind
 
 
 async def revoke_tenant(conn: Connection, tenant: str) -> bool:
-    """No key and no session of the tenant is good until it is restored; is there such a tenant?"""
+    """Revoke all keys and sessions of the tenant until it is restored; return whether it exists."""
     found = await conn.fetchval(
         "UPDATE tenants SET revoked_at = coalesce(revoked_at, now()) WHERE tenant_id = $1 RETURNING true", tenant
     )
@@ -20,14 +20,14 @@ async def revoke_tenant(conn: Connection, tenant: str) -> bool:
 
 
 async def restore_tenant(conn: Connection, tenant: str) -> bool:
-    """Its keys and sessions are good again; is there such a tenant?"""
+    """Make the tenant's keys and sessions valid again; return whether it exists."""
     await conn.execute("DELETE FROM revocations WHERE kind = $1 AND id = $2", RevokedKind.TENANT, tenant)
     found = await conn.fetchval("UPDATE tenants SET revoked_at = NULL WHERE tenant_id = $1 RETURNING true", tenant)
     return bool(found)
 
 
 async def revoke_key(conn: Connection, key_id: str) -> bool:
-    """The key, and every session that it began, is good no more; is there such a key?"""
+    """Revoke the key and every session that it started; return whether it exists."""
     found = await conn.fetchval(
         "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE key_id = $1 RETURNING true", key_id
     )
@@ -37,7 +37,7 @@ async def revoke_key(conn: Connection, key_id: str) -> bool:
 
 
 async def revoke_session(conn: Connection, session_id: UUID) -> bool:
-    """End a session; is there such a session?"""
+    """End a session; return whether it exists."""
     found = await conn.fetchval(
         "UPDATE sessions SET revoked_at = coalesce(revoked_at, now()) WHERE session_id = $1 RETURNING true", session_id
     )
@@ -47,7 +47,7 @@ async def revoke_session(conn: Connection, session_id: UUID) -> bool:
 
 
 async def revoke_user(conn: Connection, tenant: str, user: str) -> int:
-    """End every session of a tenant's user; how many were open."""
+    """End every session of a tenant's user; return how many were open."""
     rows = await conn.fetch(
         """
         UPDATE sessions SET revoked_at = now()
@@ -61,13 +61,13 @@ async def revoke_user(conn: Connection, tenant: str, user: str) -> int:
 
 
 async def recent(conn: Connection, age: timedelta) -> frozenset[Revoked]:
-    """All that was revoked within `age`."""
+    """Return what was revoked within `age`."""
     rows = await conn.fetch("SELECT kind, id FROM revocations WHERE revoked_at > now() - $1::interval", age)
     return frozenset((RevokedKind(row["kind"]), row["id"]) for row in rows)
 
 
-async def forget(conn: Connection, age: timedelta, limit: int) -> int:
-    """Delete what was revoked longer ago than `age`, at most so many; how many."""
+async def delete_expired(conn: Connection, age: timedelta, limit: int) -> int:
+    """Delete at most `limit` revocations older than `age`; return how many."""
     tag = await conn.execute(
         """
         DELETE FROM revocations WHERE (kind, id) IN (

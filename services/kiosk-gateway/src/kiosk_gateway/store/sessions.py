@@ -1,4 +1,4 @@
-"""Sessions and their refresh tokens, of which each is good once."""
+"""Sessions and their refresh tokens, each of which can be used once."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from kiosk_gateway.store.tenants import digest
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A tenant's user, and with which key and for what the session was begun."""
+    """A session of a tenant's user: the API key that started it, and its scopes."""
 
     session_id: UUID
     tenant: str
@@ -22,15 +22,15 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """A refresh token with its session, locked. From `salt` its successor is derived; None: used, and not just now."""
+    """A refresh token and its locked session. `salt` derives the successor; None if used before the grace period."""
 
     session: Session
-    good: bool
+    is_valid: bool
     salt: bytes | None
 
 
 async def add_session(conn: Connection, session: Session) -> None:
-    """Begin a session."""
+    """Store a new session."""
     await conn.execute(
         "INSERT INTO sessions (session_id, tenant_id, user_id, key_id, scopes) VALUES ($1, $2, $3, $4, $5)",
         session.session_id,
@@ -42,7 +42,7 @@ async def add_session(conn: Connection, session: Session) -> None:
 
 
 async def add_token(conn: Connection, session_id: UUID, token: str, expires_at: datetime) -> None:
-    """Add the session's next token, unless it was added before: a successor is asked for again after a lost answer."""
+    """Store the session's next token, unless it is stored: a client asks again after a lost answer."""
     await conn.execute(
         """
         INSERT INTO refresh_tokens (token_hash, session_id, expires_at) VALUES ($1, $2, $3)
@@ -55,17 +55,17 @@ async def add_token(conn: Connection, session_id: UUID, token: str, expires_at: 
 
 
 async def use_token(conn: Connection, token: str, salt: bytes, grace: timedelta) -> RefreshToken | None:
-    """Use the token up, its successor to be derived from `salt`; within `grace` after that it has the salt it had.
+    """Mark the token as used and store the salt of its successor; within `grace` return the salt stored before.
 
-    The session is locked, so that of two who bring one token the second sees what the first has done. A session goes
-    on only as long as the tenant is not revoked and the key that began it is there and not revoked.
+    The session is locked, so that the second of two concurrent uses sees the effect of the first. A token is valid
+    only while its tenant, its session and the key that started the session exist and are not revoked.
     """
     row = await conn.fetchrow(
         """
         SELECT session_id, tenant_id, user_id, s.key_id, scopes, expires_at > now() AND s.revoked_at IS NULL
             AND EXISTS (SELECT FROM tenants t WHERE t.tenant_id = s.tenant_id AND t.revoked_at IS NULL)
             AND (s.key_id IS NULL
-                OR EXISTS (SELECT FROM api_keys k WHERE k.key_id = s.key_id AND k.revoked_at IS NULL)) AS good
+                OR EXISTS (SELECT FROM api_keys k WHERE k.key_id = s.key_id AND k.revoked_at IS NULL)) AS is_valid
         FROM refresh_tokens JOIN sessions s USING (session_id) WHERE token_hash = $1 FOR UPDATE OF s
         """,
         digest(token),
@@ -73,7 +73,7 @@ async def use_token(conn: Connection, token: str, salt: bytes, grace: timedelta)
     if row is None:
         return None
     session = Session(row["session_id"], row["tenant_id"], row["user_id"], row["key_id"], tuple(row["scopes"]))
-    return RefreshToken(session, row["good"], await _salt_of(conn, session.session_id, digest(token), salt, grace))
+    return RefreshToken(session, row["is_valid"], await _salt_of(conn, session.session_id, digest(token), salt, grace))
 
 
 async def _salt_of(
@@ -88,7 +88,7 @@ async def _salt_of(
         salt,
     )
     if used_now:
-        # Whoever has used a token has received it: from here on its predecessor coming back is a theft.
+        # A client that uses a token has received it: from here on a use of its predecessor is a theft.
         await conn.execute(
             """
             UPDATE refresh_tokens SET successor_salt = NULL
@@ -98,7 +98,7 @@ async def _salt_of(
             token_hash,
         )
         return salt
-    kept: bytes | None = await conn.fetchval(
+    stored: bytes | None = await conn.fetchval(
         """
         SELECT successor_salt FROM refresh_tokens
         WHERE token_hash = $1 AND used_at > clock_timestamp() - $2::interval
@@ -106,11 +106,11 @@ async def _salt_of(
         token_hash,
         grace,
     )
-    return kept
+    return stored
 
 
-async def forget_expired(conn: Connection, limit: int) -> int:
-    """Delete sessions whose last token has expired, at most so many; how many."""
+async def delete_expired(conn: Connection, limit: int) -> int:
+    """Delete at most `limit` sessions whose last token has expired; return how many."""
     tag = await conn.execute(
         """
         DELETE FROM sessions WHERE session_id = ANY(ARRAY(

@@ -1,0 +1,1 @@
+"""The command for operating Closet: streams, outboxes, dead letters, ledgers, reconciliation."""
