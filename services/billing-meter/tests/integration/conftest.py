@@ -105,7 +105,7 @@ class Job:
 
 
 @dataclass
-class Counter:
+class LedgerHarness:
     """Handles events as the consumer would, and keeps what is emitted; `owner` is for who may do anything."""
 
     pool: Pool
@@ -116,7 +116,7 @@ class Counter:
     service = Service.BILLING_METER
 
     def enqueue(self, rows: Sequence[OutboxRow]) -> None:
-        self.told += [decode(row.payload) for row in rows]
+        self.emitted += [decode(row.payload) for row in rows]
 
     async def take(self, *events: Event[Any]) -> None:
         """All in one transaction, as a batch."""
@@ -130,10 +130,10 @@ class Counter:
 
     def said(self, job: Job) -> list[str]:
         """The facts told about a job's credits."""
-        return [event.type.split(".")[2] for event in self.told if event.correlationid == job.job_id]
+        return [event.type.split(".")[2] for event in self.emitted if event.correlationid == job.job_id]
 
     def balances(self, tenant: str = "acme") -> list[CreditBalanceChanged]:
-        data = [event.data for event in self.told if event.tenantid == tenant]
+        data = [event.data for event in self.emitted if event.tenantid == tenant]
         return [one for one in data if isinstance(one, CreditBalanceChanged)]
 
     async def stands(self, tenant: str = "acme") -> tuple[int, int]:
@@ -191,13 +191,13 @@ async def owner(owner_url: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-def counter(pool: Pool, owner: Pool) -> Counter:
-    return Counter(pool, owner)
+def ledger(pool: Pool, owner: Pool) -> LedgerHarness:
+    return LedgerHarness(pool, owner)
 
 
 @pytest.fixture
-def new_counter() -> type[Counter]:
-    return Counter
+def new_ledger() -> type[LedgerHarness]:
+    return LedgerHarness
 
 
 @pytest.fixture
@@ -220,10 +220,10 @@ async def replica(
 
 
 @dataclass
-class Office:
+class StripeHarness:
     """The service's dealings with Stripe, done when a test says so; Stripe's webhooks come to `url`."""
 
-    counter: Counter
+    ledger: LedgerHarness
     clerk: Clerk
     stripe: Stripe
     sandbox: Remote
@@ -235,7 +235,7 @@ class Office:
 
         async def nothing_due() -> bool:
             await self.clerk.step()
-            return not await self.counter.pool.fetchval("SELECT count(*) FROM stripe_work WHERE state = 'due'")
+            return not await self.ledger.pool.fetchval("SELECT count(*) FROM stripe_work WHERE state = 'due'")
 
         await eventually(nothing_due, timeout=30)
 
@@ -244,13 +244,13 @@ class Office:
 
         async def came() -> bool:
             sql = "SELECT count(*) FROM stripe_work WHERE kind = 'event'"
-            return bool(await self.counter.pool.fetchval(sql) >= count)
+            return bool(await self.ledger.pool.fetchval(sql) >= count)
 
         await eventually(came)
         await self.work()
 
     async def begin(self, verb: Any, *args: Any, **options: Any) -> Any:
-        async with transaction(self.counter.pool, self.counter) as tx:
+        async with transaction(self.ledger.pool, self.ledger) as tx:
             return await verb(tx, *args, **options)
 
     async def post(self, raw: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
@@ -266,8 +266,8 @@ def stripe_server(devstack_folder: Path) -> Iterator[StripeServer]:
 
 
 @pytest.fixture
-async def office(counter: Counter, stripe_server: StripeServer) -> AsyncIterator[Office]:
-    sandbox, begin = Remote(stripe_server.url), partial(transaction, counter.pool, counter)
+async def harness(ledger: LedgerHarness, stripe_server: StripeServer) -> AsyncIterator[StripeHarness]:
+    sandbox, begin = Remote(stripe_server.url), partial(transaction, ledger.pool, ledger)
     await sandbox.reset()
     app = make_http_app("billing-meter", Readiness())
     add_routes(app, Mailbox([stripe_server.webhook_secret]), begin, lambda: None)
@@ -277,11 +277,11 @@ async def office(counter: Counter, stripe_server: StripeServer) -> AsyncIterator
         stripe = Stripe(session, stripe_server.api_key, stripe_server.url, ("mtr_closet", "closet_credits"))
         terms = Terms({"price_growth": Plan(name="growth", credits=1000)}, timedelta(days=7))
         clerk = Clerk(Desk(begin, stripe, terms, "https://shop.example/billing"))
-        yield Office(counter, clerk, stripe, sandbox, stripe_server.webhook_secret, url)
+        yield StripeHarness(ledger, clerk, stripe, sandbox, stripe_server.webhook_secret, url)
 
 
 @dataclass
-class World:
+class Bus:
     """Everybody else on the bus."""
 
     nc: Client
@@ -299,7 +299,7 @@ class World:
 
 
 @pytest.fixture
-async def world(nats_url: Callable[[str], str]) -> AsyncIterator[World]:
+async def bus(nats_url: Callable[[str], str]) -> AsyncIterator[Bus]:
     nc = await connect(nats_url("operator"), "operator")
-    yield World(nc)
+    yield Bus(nc)
     await drain(nc)

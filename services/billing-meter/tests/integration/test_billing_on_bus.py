@@ -37,39 +37,39 @@ def grant(database_url: str, owner_url: str, nats_url: Callable[[str], str]) -> 
     return run
 
 
-async def told(world: Any, job: Any, count: int) -> list[str]:
+async def told(bus: Any, job: Any, count: int) -> list[str]:
     async def facts() -> list[str]:
-        events = [event for event in await world.heard() if event.correlationid == job.job_id]
+        events = [event for event in await bus.events() if event.correlationid == job.job_id]
         return [event.type.split(".")[2] for event in events] if len(events) >= count else []
 
     return await eventually(facts)
 
 
 async def test_jobs_are_held_and_captured_once_though_all_is_said_twice(
-    replica: Any, world: Any, grant: Grant, new_job: Any, counter: Any
+    replica: Any, bus: Any, grant: Grant, new_job: Any, ledger: Any
 ) -> None:
     first = await replica()
     await replica()
     await grant("--tenant", "acme", "--credits", "100", "--receipt", "R-1")
     jobs = [new_job() for _ in range(25)]
     for job in jobs:
-        await world.say(*[job.accepted()] * 2)
-    said = [await told(world, job, 1) for job in jobs]
+        await bus.publish(*[job.accepted()] * 2)
+    said = [await told(bus, job, 1) for job in jobs]
     assert (said.count(["held"]), said.count(["denied"])) == (20, 5)
     for job, facts in zip(jobs, said, strict=True):
         end = job.completed() if facts == ["held"] else job.ended()
-        await world.say(end, end)
+        await bus.publish(end, end)
     for job, facts in zip(jobs, said, strict=True):
         if facts == ["held"]:
-            assert await told(world, job, 2) == ["held", "captured"]
-    assert await counter.stands() == (0, 0)
+            assert await told(bus, job, 2) == ["held", "captured"]
+    assert await ledger.read_balance() == (0, 0)
     assert (await first.readiness.report()).ready
 
 
-async def test_the_price_book_is_told_at_the_start(replica: Any, world: Any) -> None:
+async def test_the_price_book_is_told_at_the_start(replica: Any, bus: Any) -> None:
     await replica()
-    await eventually(world.heard)
-    book = (await world.heard())[0].data
+    await eventually(bus.heard)
+    book = (await bus.events())[0].data
     assert isinstance(book, CreditPricesPublished)
     assert book.book.credits == {
         "text2img": 3,
@@ -82,8 +82,8 @@ async def test_the_price_book_is_told_at_the_start(replica: Any, world: Any) -> 
     assert set(book.book.tiers) == {"skin-analysis"}
 
 
-async def test_prices_to_come_are_told_before_their_time_and_those_past_no_more(counter: Any) -> None:
-    await counter.pool.execute(
+async def test_prices_to_come_are_told_before_their_time_and_those_past_no_more(ledger: Any) -> None:
+    await ledger.pool.execute(
         """
         INSERT INTO price_books (version, effective_from, book)
         SELECT new, since, book || jsonb_build_object('version', new)
@@ -91,13 +91,13 @@ async def test_prices_to_come_are_told_before_their_time_and_those_past_no_more(
             ('past', timestamptz '2025-01-01T00:00:00Z'), ('next', now() + interval '1 day')) AS t (new, since)
         """
     )
-    async with transaction(counter.pool, counter) as tx:
+    async with transaction(ledger.pool, ledger) as tx:
         await publish_prices(tx)
-    assert [event.data.book.version for event in counter.told] == ["2026-11", "next"]
-    assert counter.told[0].data.effective_from < counter.told[1].data.effective_from
+    assert [event.data.book.version for event in ledger.emitted] == ["2026-11", "next"]
+    assert ledger.emitted[0].data.effective_from < ledger.emitted[1].data.effective_from
 
 
-async def test_a_grant_is_booked_once_and_told_at_once(world: Any, grant: Grant) -> None:
+async def test_a_grant_is_booked_once_and_told_at_once(bus: Any, grant: Grant) -> None:
     """Without the service: the verb itself tells the new balance."""
     asked = ("--tenant", "acme", "--credits", "200", "--receipt", "R-7", "--actor", "jo", "--reason", "first order")
     code, answer = await grant(*asked)
@@ -113,14 +113,14 @@ async def test_a_grant_is_booked_once_and_told_at_once(world: Any, grant: Grant)
             "available": 200,
         },
     )
-    heard = [event.data for event in await world.heard()]
+    heard = [event.data for event in await bus.events()]
     assert isinstance(heard[0], CreditBalanceChanged)
     assert (heard[0].available, heard[0].version) == (200, 1)
     code, answer = await grant(*asked)
     assert (code, answer["outcome"], answer["balance"]) == (0, "known", 200)
     code, answer = await grant("--tenant", "acme", "--credits", "5", "--receipt", "R-7")
     assert (code, answer["outcome"], answer["balance"]) == (1, "refused", 200)
-    assert len(await world.heard()) == 1
+    assert len(await bus.events()) == 1
 
 
 @pytest.mark.parametrize(
@@ -131,22 +131,22 @@ async def test_a_senseless_grant_is_refused(grant: Grant, wrong: tuple[str, ...]
     assert code == 2
 
 
-async def test_quotes_say_the_price_and_whether_it_is_covered(replica: Any, world: Any, counter: Any) -> None:
+async def test_quotes_say_the_price_and_whether_it_is_covered(replica: Any, bus: Any, ledger: Any) -> None:
     await replica()
-    await counter.grant(7)
-    quote = await rpc.ask(world.nc, _quote(Chargeable(kind="tryon")))
+    await ledger.grant(7)
+    quote = await rpc.ask(bus.nc, _quote(Chargeable(kind="tryon")))
     assert quote.price == Price(credits=5, usd_cents=50, book_version="2026-11")
     assert (quote.balance, quote.sufficient, quote.description) == (7, True, "tryon: 5 credits ($0.50)")
-    large = await rpc.ask(world.nc, _quote(Chargeable(kind="tryon", pixels=2048 * 2048)))
+    large = await rpc.ask(bus.nc, _quote(Chargeable(kind="tryon", pixels=2048 * 2048)))
     assert (large.price.credits, large.sufficient) == (8, False)
-    kept = await counter.pool.fetch("SELECT quote_id, credits FROM quotes ORDER BY credits")
+    kept = await ledger.pool.fetch("SELECT quote_id, credits FROM quotes ORDER BY credits")
     assert [tuple(row) for row in kept] == [(quote.quote_id, 5), (large.quote_id, 8)]
 
 
-async def test_what_has_no_price_is_not_quoted(replica: Any, world: Any) -> None:
+async def test_what_has_no_price_is_not_quoted(replica: Any, bus: Any) -> None:
     await replica()
     with pytest.raises(RpcFailed, match="unpriceable"):
-        await rpc.ask(world.nc, _quote(Chargeable(kind="tryon", units=9)))
+        await rpc.ask(bus.nc, _quote(Chargeable(kind="tryon", units=9)))
 
 
 def _quote(item: Chargeable) -> QuotePrice:
@@ -154,18 +154,18 @@ def _quote(item: Chargeable) -> QuotePrice:
 
 
 async def test_the_ledger_of_a_tenant_shows_holds_and_charges(
-    replica: Any, world: Any, counter: Any, new_job: Any
+    replica: Any, bus: Any, ledger: Any, new_job: Any
 ) -> None:
     await replica()
     paid, failed, open_job = new_job(), new_job(), new_job()
-    await counter.grant(200, receipt="R-1")
-    await counter.grant(50, "zara")
-    await counter.take(paid.accepted())
-    await counter.take(failed.accepted())
-    await counter.take(paid.completed())
-    await counter.take(failed.ended())
-    await counter.take(open_job.accepted())
-    page = await rpc.ask(world.nc, ReadLedger(account_id="tenant:acme"))
+    await ledger.grant(200, receipt="R-1")
+    await ledger.grant(50, "zara")
+    await ledger.handle(paid.accepted())
+    await ledger.handle(failed.accepted())
+    await ledger.handle(paid.completed())
+    await ledger.handle(failed.ended())
+    await ledger.handle(open_job.accepted())
+    page = await rpc.ask(bus.nc, ReadLedger(account_id="tenant:acme"))
     assert (page.balance, page.held, page.available) == (195, 5, 190)
     assert [(line.kind, line.cause, line.amount, line.held, line.balance_after) for line in page.lines] == [
         ("hold", open_job.job_id, 0, 5, 195),
@@ -175,19 +175,19 @@ async def test_the_ledger_of_a_tenant_shows_holds_and_charges(
         ("hold", paid.job_id, 0, 5, 200),
         ("grant", "receipt:R-1", 200, 0, 200),
     ]
-    newest = await rpc.ask(world.nc, ReadLedger(account_id="tenant:acme", limit=3))
+    newest = await rpc.ask(bus.nc, ReadLedger(account_id="tenant:acme", limit=3))
     assert newest.lines == page.lines[:3]
 
 
-async def test_the_other_accounts_can_be_read_too(replica: Any, world: Any, counter: Any, new_job: Any) -> None:
+async def test_the_other_accounts_can_be_read_too(replica: Any, bus: Any, ledger: Any, new_job: Any) -> None:
     await replica()
     job = new_job()
-    await counter.grant(200)
-    await counter.take(job.accepted())
-    await counter.take(job.completed())
+    await ledger.grant(200)
+    await ledger.handle(job.accepted())
+    await ledger.handle(job.completed())
     accounts = ("house", "revenue", "holds:acme")
-    pages = {account: await rpc.ask(world.nc, ReadLedger(account_id=account)) for account in accounts}
+    pages = {account: await rpc.ask(bus.nc, ReadLedger(account_id=account)) for account in accounts}
     assert {account: page.balance for account, page in pages.items()} == {"house": -200, "revenue": 5, "holds:acme": 0}
     assert [line.amount for line in pages["holds:acme"].lines] == [-5, 5]
     with pytest.raises(RpcFailed, match="unknown_account"):
-        await rpc.ask(world.nc, ReadLedger(account_id="tenant:nobody"))
+        await rpc.ask(bus.nc, ReadLedger(account_id="tenant:nobody"))

@@ -95,7 +95,7 @@ class Model:
 class Books(RuleBasedStateMachine):
     """Drives the handlers and the model with the same random decisions."""
 
-    counter: Any
+    ledger: Any
     runner: asyncio.Runner
     make_job: Callable[..., Any]
 
@@ -124,11 +124,11 @@ class Books(RuleBasedStateMachine):
         return outcome
 
     async def _once(self, verb: Any, *args: Any) -> str:
-        async with transaction(self.counter.pool, self.counter) as tx:
+        async with transaction(self.ledger.pool, self.ledger) as tx:
             return str((await verb(tx, *args)).outcome)
 
     def take(self, event: Any) -> None:
-        self.run(self.counter.take(event, event))
+        self.run(self.ledger.handle(event, event))
         self.taken.append(event)
 
     @rule(credits=few, kind=st.sampled_from(["grant", "topup", "subscription"]))
@@ -166,7 +166,7 @@ class Books(RuleBasedStateMachine):
         """The last of a batch fails, so none of it has happened."""
         stranger = self.make_job(tenant=self.tenant).completed()
         try:
-            self.run(self.counter.take(self.jobs[job].accepted(), self.jobs[job].ended(), stranger))
+            self.run(self.ledger.handle(self.jobs[job].accepted(), self.jobs[job].ended(), stranger))
         except HoldMissing:
             return
         raise AssertionError("a completion without a hold was taken")
@@ -226,32 +226,32 @@ class Books(RuleBasedStateMachine):
         self.model.given = self.running = 0
 
     def _sweep(self, due: str) -> None:
-        self.run(self.counter.owner.execute(due, self.tenant))
-        self.run(sweep(partial(transaction, self.counter.pool, self.counter)))
+        self.run(self.ledger.owner.execute(due, self.tenant))
+        self.run(sweep(partial(transaction, self.ledger.pool, self.ledger)))
 
     @invariant()
     def the_books_say_what_the_model_says(self) -> None:
-        assert self.run(self.counter.stands(self.tenant)) == (self.model.balance, self.model.held)
+        assert self.run(self.ledger.read_balance(self.tenant)) == (self.model.balance, self.model.held)
 
     def teardown(self) -> None:
         """Everything said again changes nothing, also as new events with the same causes."""
-        before = self.run(self.counter.stands(self.tenant))
+        before = self.run(self.ledger.read_balance(self.tenant))
         if self.taken:
-            self.run(self.counter.take(*self.taken))
-        assert self.run(self.counter.stands(self.tenant)) == before, "replay changed something"
+            self.run(self.ledger.handle(*self.taken))
+        assert self.run(self.ledger.read_balance(self.tenant)) == before, "replay changed something"
         lost = "SELECT coalesce(sum(credits), 0) FROM losses WHERE tenant_id = $1"
-        assert self.run(self.counter.pool.fetchval(lost, self.tenant)) == self.model.lost
-        versions = [one.version for one in self.counter.balances(self.tenant)]
+        assert self.run(self.ledger.pool.fetchval(lost, self.tenant)) == self.model.lost
+        versions = [one.version for one in self.ledger.balances(self.tenant)]
         assert versions == sorted(set(versions))
-        assert self.run(self.counter.pool.fetchval("SELECT rebuild_balances()")) == 0
+        assert self.run(self.ledger.pool.fetchval("SELECT rebuild_balances()")) == 0
 
 
 def test_the_books_say_what_a_simple_model_says(
-    database_url: str, owner_url: str, new_job: Any, new_counter: Any
+    database_url: str, owner_url: str, new_job: Any, new_ledger: Any
 ) -> None:
     with asyncio.Runner() as runner:
         pool, owner = runner.run(create_pool(database_url, 4)), runner.run(create_pool(owner_url, 1))
-        Books.counter, Books.runner, Books.make_job = new_counter(pool, owner), runner, staticmethod(new_job)
+        Books.ledger, Books.runner, Books.make_job = new_ledger(pool, owner), runner, staticmethod(new_job)
         try:
             run_state_machine_as_test(
                 Books,

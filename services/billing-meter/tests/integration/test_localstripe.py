@@ -38,7 +38,7 @@ def localstripe(devstack_folder: Path) -> Iterator[str]:
     child.kill()
 
 
-async def test_its_customers_are_ours_and_its_signed_events_are_taken(localstripe: str, office: Any) -> None:
+async def test_its_customers_are_ours_and_its_signed_events_are_taken(localstripe: str, harness: Any) -> None:
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {KEY}"}) as session:
 
         async def post(path: str, **form: str) -> dict[str, Any]:
@@ -48,13 +48,13 @@ async def test_its_customers_are_ours_and_its_signed_events_are_taken(localstrip
 
         stripe = Stripe(session, KEY, localstripe, ("mtr_closet", "closet_credits"))
         customer = await stripe.create_customer("acme")
-        await post("/_config/webhooks/closet", url=office.url, secret=office.secret)
+        await post("/_config/webhooks/closet", url=harness.url, secret=harness.secret)
         await post("/v1/products", id="prod_1", name="growth", type="service")
         await post("/v1/plans", id="growth", amount="0", currency="usd", interval="month", product="prod_1")
         made = await post("/v1/subscriptions", **{"customer": customer, "items[0][plan]": "growth"})
 
     async def told() -> bool:
-        rows = await office.counter.pool.fetch("SELECT body, state FROM stripe_work WHERE kind = 'event'")
+        rows = await harness.ledger.pool.fetch("SELECT body, state FROM stripe_work WHERE kind = 'event'")
         about = {(row["body"]["type"], row["body"]["object"], row["state"]) for row in rows}
         return ("customer.subscription.created", made["id"], "due") in about
 

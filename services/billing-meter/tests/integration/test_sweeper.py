@@ -10,83 +10,83 @@ from closet_contracts.ids import new_id
 from closet_messaging.transaction import transaction
 
 
-def sweeper(counter: Any) -> Any:
-    return partial(sweep, partial(transaction, counter.pool, counter))
+def sweeper(ledger: Any) -> Any:
+    return partial(sweep, partial(transaction, ledger.pool, ledger))
 
 
-async def expire(counter: Any) -> None:
-    await counter.owner.execute("UPDATE holds SET expires_at = now() WHERE state = 'held'")
+async def expire(ledger: Any) -> None:
+    await ledger.owner.execute("UPDATE holds SET expires_at = now() WHERE state = 'held'")
 
 
-async def test_an_expired_hold_is_released_and_the_job_is_told_no_more(counter: Any, new_job: Any) -> None:
+async def test_an_expired_hold_is_released_and_the_job_is_told_no_more(ledger: Any, new_job: Any) -> None:
     job, fresh = new_job(), new_job()
-    await counter.grant(200)
-    await counter.take(job.accepted())
-    await expire(counter)
-    await counter.take(fresh.accepted())
-    await sweeper(counter)()
-    assert await counter.stands() == (200, 5)
-    assert (counter.said(job), counter.said(fresh)) == (["held", "released"], ["held"])
-    released = next(event for event in counter.told if event.type == "closet.credit.released.v1")
+    await ledger.grant(200)
+    await ledger.handle(job.accepted())
+    await expire(ledger)
+    await ledger.handle(fresh.accepted())
+    await sweeper(ledger)()
+    assert await ledger.read_balance() == (200, 5)
+    assert (ledger.events_of(job), ledger.events_of(fresh)) == (["held", "released"], ["held"])
+    released = next(event for event in ledger.emitted if event.type == "closet.credit.released.v1")
     assert (released.data.reason, released.tenantid) == ("expired", "acme")
 
 
-async def test_two_replicas_release_each_hold_once(counter: Any, new_job: Any) -> None:
+async def test_two_replicas_release_each_hold_once(ledger: Any, new_job: Any) -> None:
     jobs = [new_job(tenant=f"tenant-{i % 7}") for i in range(250)]
     for i in range(7):
-        await counter.grant(1000, f"tenant-{i}")
-    await counter.take(*(job.accepted() for job in jobs))
-    await expire(counter)
+        await ledger.grant(1000, f"tenant-{i}")
+    await ledger.handle(*(job.accepted() for job in jobs))
+    await expire(ledger)
 
     async def work() -> None:
-        while await sweeper(counter)() is True:
+        while await sweeper(ledger)() is True:
             pass
 
     await asyncio.gather(work(), work())
-    assert all(counter.said(job) == ["held", "released"] for job in jobs)
-    assert [await counter.stands(f"tenant-{i}") for i in range(7)] == [(1000, 0)] * 7
+    assert all(ledger.events_of(job) == ["held", "released"] for job in jobs)
+    assert [await ledger.read_balance(f"tenant-{i}") for i in range(7)] == [(1000, 0)] * 7
 
 
-async def test_expiry_and_completion_at_once_settle_one_way(counter: Any, new_job: Any) -> None:
+async def test_expiry_and_completion_at_once_settle_one_way(ledger: Any, new_job: Any) -> None:
     jobs = [new_job() for _ in range(40)]
-    await counter.grant(1000)
-    await counter.take(*(job.accepted() for job in jobs))
-    await expire(counter)
-    await asyncio.gather(sweeper(counter)(), *(counter.take(job.completed()) for job in jobs))
-    captured = [job for job in jobs if counter.said(job) == ["held", "captured"]]
-    released = [job.job_id for job in jobs if counter.said(job) == ["held", "released"]]
+    await ledger.grant(1000)
+    await ledger.handle(*(job.accepted() for job in jobs))
+    await expire(ledger)
+    await asyncio.gather(sweeper(ledger)(), *(ledger.handle(job.completed()) for job in jobs))
+    captured = [job for job in jobs if ledger.events_of(job) == ["held", "captured"]]
+    released = [job.job_id for job in jobs if ledger.events_of(job) == ["held", "released"]]
     assert len(captured) + len(released) == 40
-    assert await counter.stands() == (1000 - 5 * len(captured), 0)
-    assert {row[0] for row in await counter.pool.fetch("SELECT job_id FROM losses")} == set(released)
+    assert await ledger.read_balance() == (1000 - 5 * len(captured), 0)
+    assert {row[0] for row in await ledger.pool.fetch("SELECT job_id FROM losses")} == set(released)
 
 
-async def test_it_sleeps_until_the_next_expiry_but_never_long(counter: Any, new_job: Any) -> None:
-    assert await sweeper(counter)() == LOOK_EVERY_S
-    await counter.grant(200)
-    await counter.take(new_job().accepted())
-    assert await sweeper(counter)() == LOOK_EVERY_S
-    await counter.owner.execute("UPDATE holds SET expires_at = now() + interval '5 s'")
-    assert 0 < await sweeper(counter)() <= 5
+async def test_it_sleeps_until_the_next_expiry_but_never_long(ledger: Any, new_job: Any) -> None:
+    assert await sweeper(ledger)() == LOOK_EVERY_S
+    await ledger.grant(200)
+    await ledger.handle(new_job().accepted())
+    assert await sweeper(ledger)() == LOOK_EVERY_S
+    await ledger.owner.execute("UPDATE holds SET expires_at = now() + interval '5 s'")
+    assert 0 < await sweeper(ledger)() <= 5
 
 
-async def test_quotes_long_expired_are_forgotten(counter: Any) -> None:
+async def test_quotes_long_expired_are_forgotten(ledger: Any) -> None:
     for age in (timedelta(days=2), timedelta(hours=2)):
-        await counter.pool.execute(
+        await ledger.pool.execute(
             "INSERT INTO quotes VALUES ($1, 'acme', 'u-1', '{}', 5, 50, '2026-01', now(), now() - $2::interval)",
             new_id("quo"),
             age,
         )
-    await sweeper(counter)()
-    assert await counter.pool.fetchval("SELECT count(*) FROM quotes") == 1
+    await sweeper(ledger)()
+    assert await ledger.pool.fetchval("SELECT count(*) FROM quotes") == 1
 
 
-async def test_quotes_do_not_pile_up_however_many_are_asked_for(counter: Any) -> None:
-    await counter.pool.execute(
+async def test_quotes_do_not_pile_up_however_many_are_asked_for(ledger: Any) -> None:
+    await ledger.pool.execute(
         """
         INSERT INTO quotes SELECT 'quo_' || n, 'acme', 'u-1', '{}', 5, 50, '2026-01', now(), now() - interval '2 days'
         FROM generate_series(1, 1200) n
         """
     )
-    assert await sweeper(counter)() is True
-    assert await sweeper(counter)() == LOOK_EVERY_S
-    assert await counter.pool.fetchval("SELECT count(*) FROM quotes") == 0
+    assert await sweeper(ledger)() is True
+    assert await sweeper(ledger)() == LOOK_EVERY_S
+    assert await ledger.pool.fetchval("SELECT count(*) FROM quotes") == 0
