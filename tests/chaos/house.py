@@ -28,7 +28,7 @@ from closet_messaging.transaction import Begin, OutboxRow, Tx, transaction
 from closet_storage.objects import ObjectStore, open_store
 from closet_storage.pool import PicturePool
 from closet_storage.signing import Signer
-from job_orchestrator.worker import expire_due, stop_withdrawn
+from job_orchestrator.worker import end_due_jobs, stop_withdrawn_jobs
 from kiosk_gateway.handlers import uploads as gateway_uploads
 from kiosk_gateway.handlers.admission import Admission, DurationEstimator
 from kiosk_gateway.handlers.intake import Intake
@@ -39,7 +39,7 @@ from perfect_adapter.renders.handlers import store_webhooks
 from perfect_adapter.vendor.clock import ServerDates
 from perfect_adapter.vendor.features import FeatureOptions
 from perfect_adapter.vendor.signatures import WebhookVerifier
-from upload_signer.worker import Checker
+from upload_signer.worker import UploadChecker
 
 CONSENT_VERSION = "v2.0"
 NO_BUS = "nats://nowhere"
@@ -146,9 +146,9 @@ async def _open_pool(stack: AsyncExitStack, url: str) -> Pool:
     return pool
 
 
-async def _checker(stack: AsyncExitStack, begin: Begin, s3: S3Server) -> Checker:
+async def _checker(stack: AsyncExitStack, begin: Begin, s3: S3Server) -> UploadChecker:
     objects = await stack.enter_async_context(open_store(Signer.of(s3.access(Service.UPLOAD_SIGNER)), "AES256"))
-    return Checker(begin, objects, await stack.enter_async_context(PicturePool()))
+    return UploadChecker(begin, objects, await stack.enter_async_context(PicturePool()))
 
 
 async def _at_vendor(
@@ -206,4 +206,4 @@ async def _reap(pool: Pool) -> bool:
     """End what is to end. Of a cancelled job nothing is heard for as long as it would wait for."""
     await pool.execute("UPDATE jobs SET settle_at = now() WHERE settle_at > now()")
     begin = partial(transaction, pool, NoRelay(Service.JOB_ORCHESTRATOR))
-    return any([await expire_due(begin) is True, await stop_withdrawn(begin) is True])
+    return any([await end_due_jobs(begin) is True, await stop_withdrawn_jobs(begin) is True])

@@ -1,5 +1,6 @@
 """Pictures that clients bring. Owned by upload-signer."""
 
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -8,6 +9,27 @@ from closet_contracts.envelope import EventData
 from closet_contracts.ids import JobId, UploadId, UserId
 from closet_contracts.model import Model
 from closet_contracts.text import Storable
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRules:
+    """What a client may upload.
+
+    Args:
+        content_types: by their registered names.
+        max_bytes: of one picture.
+    """
+
+    content_types: frozenset[str]
+    max_bytes: int
+
+    @property
+    def max_megabytes(self) -> int:
+        """Return the limit as sentences for persons name it."""
+        return self.max_bytes // 2**20
+
+
+UPLOAD_RULES = UploadRules(frozenset({"image/jpeg", "image/png", "image/webp"}), 10 * 2**20)
 
 
 class Asset(Model):

@@ -4,14 +4,18 @@ import io
 import random
 import struct
 import zlib
+from functools import partial
 from typing import Any
 
 import pytest
-from closet_storage import containers
-from closet_storage.images import MAX_BYTES, check_result, fit, normalise
+from closet_contracts.upload import UPLOAD_RULES
+from closet_storage import containers, images
+from closet_storage.images import check_result, fit
 from closet_storage.picture import PictureRejected
 from closet_storage.pool import PicturePool
 from PIL import Image, ImageChops, ImageStat
+
+normalise = partial(images.normalise, max_bytes=UPLOAD_RULES.max_bytes)
 
 SIZE = (640, 480)
 BOMB = zlib.compress(bytes(200_000_000), 9)
@@ -161,7 +165,7 @@ def trailers() -> dict[str, bytes]:
 def test_what_follows_a_jpeg_is_not_the_picture(name: str, progressive: bool, has_end: bool) -> None:
     plain = encoded("JPEG", progressive=progressive)
     data = (plain if has_end else plain.removesuffix(END)) + trailers()[name]
-    assert len(data) < MAX_BYTES
+    assert len(data) < UPLOAD_RULES.max_bytes
     assert_the_same(data, plain, within=0 if has_end else 1)
     kept = check_result(data).data
     assert not any(mark in kept for mark in (b"mp42", b"SEFT", b"PK\3\4")), "the trailer is gone"

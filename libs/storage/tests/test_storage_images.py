@@ -6,15 +6,19 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
-from closet_storage import containers
-from closet_storage.images import MAX_BYTES, Picture, PictureRejected, check_result, fit, normalise
+from closet_contracts.upload import UPLOAD_RULES
+from closet_storage import containers, images
+from closet_storage.images import Picture, PictureRejected, check_result, fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
+
+normalise = partial(images.normalise, max_bytes=UPLOAD_RULES.max_bytes)
 
 RED, GREEN, BLUE, WHITE = (220, 20, 20), (20, 200, 20), (20, 20, 220), (250, 250, 250)
 SECRET = b"Rue de la Paix 7"
@@ -329,7 +333,7 @@ def test_a_jpeg_of_endless_passes_is_refused_before_it_is_decoded() -> None:
 
 
 def test_too_many_bytes_are_refused_before_they_are_looked_at() -> None:
-    assert code_of(lambda: normalise(bytes(MAX_BYTES + 1))) == "picture_too_large"
+    assert code_of(lambda: normalise(bytes(UPLOAD_RULES.max_bytes + 1))) == "picture_too_large"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (511, 500), (600, 383), (383, 600)])

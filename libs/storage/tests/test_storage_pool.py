@@ -105,7 +105,7 @@ async def test_a_worker_that_died_idle_is_replaced(pool: PicturePool) -> None:
 ENDLESS = """
 import sys
 from closet_storage import images, worker
-def normalise(data):
+def normalise(data, max_bytes):
     open({tries!r}, "a").write("x")
     while True:
         pass

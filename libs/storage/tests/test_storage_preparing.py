@@ -1,13 +1,18 @@
 """Pictures made fit for others: JPEG of a bounded size, masks of an exact one."""
 
 import io
+from functools import partial
 
 import pytest
-from closet_storage.images import jpeg, mask
+from closet_contracts.upload import UPLOAD_RULES
+from closet_storage import images
 from closet_storage.keys import InvalidKey, prepared_key
 from closet_storage.picture import PictureRejected
 from closet_storage.pool import PicturePool
 from PIL import Image
+
+jpeg = partial(images.jpeg, max_bytes=UPLOAD_RULES.max_bytes)
+mask = partial(images.mask, max_bytes=UPLOAD_RULES.max_bytes)
 
 JOB = "job_" + "0" * 32
 

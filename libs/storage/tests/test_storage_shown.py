@@ -3,11 +3,17 @@
 import io
 import struct
 import zlib
+from functools import partial
 from typing import Any
 
 import pytest
-from closet_storage.images import check_result, fit, jpeg, normalise
+from closet_contracts.upload import UPLOAD_RULES
+from closet_storage import images
+from closet_storage.images import check_result, fit
 from PIL import ExifTags, Image, ImageCms
+
+jpeg = partial(images.jpeg, max_bytes=UPLOAD_RULES.max_bytes)
+normalise = partial(images.normalise, max_bytes=UPLOAD_RULES.max_bytes)
 
 SIZE = (640, 480)
 GREYS = [0, 10, 40, 90, 128, 200, 255]

@@ -1,4 +1,4 @@
-"""`python -m closet_storage`: what an operator does to storage."""
+"""`python -m closet_storage`: prepare object storage."""
 
 import argparse
 import asyncio
@@ -18,14 +18,14 @@ _SERVER_ERROR = 500
 
 
 class OperatorSettings(StorageSettings):
-    """Only the S3_* ones: an operator of storage needs neither database nor bus."""
+    """Only the S3_* settings: these commands need neither database nor bus."""
 
     database_url: str = ""
     nats_url: str = ""
 
 
 def main() -> int:
-    """Run a command; 1 if storage does not answer or refuses, 2 if the command makes no sense."""
+    """Run a command; return 1 if storage does not answer or refuses, 2 if a setting is invalid."""
     arguments = _parser().parse_args()
     try:
         access = OperatorSettings.model_validate({}).s3_access()
@@ -37,7 +37,7 @@ def main() -> int:
     except (BotoCoreError, TimeoutError) as error:
         reason = str(error) or "no answer"
         return _failed(f"{access.endpoint} could not be used within {arguments.wait_s:g} s: {reason}", 1)
-    except ValueError as error:  # what botocore says of an endpoint that is no URL
+    except ValueError as error:  # botocore: the endpoint is no URL
         return _failed(f"S3_ENDPOINT: {error}", 2)
     sys.stdout.write(f"bucket {access.bucket} is there\n")
     return 0
@@ -46,25 +46,29 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="closet_storage", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    making = commands.add_parser(
-        "ensure-bucket", help="make the bucket of $S3_BUCKET, with the rule that removes uploads, unless it is there"
+    ensure = commands.add_parser(
+        "ensure-bucket",
+        help="create the bucket $S3_BUCKET unless it exists, and its rule that removes uploads",
     )
-    making.add_argument(
-        "--wait-s", type=float, default=WAIT_S, help="for storage that is still starting; default: %(default)g"
+    ensure.add_argument(
+        "--wait-s",
+        type=float,
+        default=WAIT_S,
+        help="seconds to wait for storage to start; default: %(default)g",
     )
     return parser
 
 
 async def _ensure_bucket(access: Access, wait_s: float) -> None:
-    """Make it; again while storage is away or answers with an error of its own, within `wait_s`."""
-    trying = retry(
-        retry=retry_if_exception(_is_passing), stop=stop_after_delay(wait_s), wait=wait_fixed(_PAUSE_S), reraise=True
+    """Create the bucket; retry for `wait_s` seconds while storage does not answer or has an internal error."""
+    with_retries = retry(
+        retry=retry_if_exception(_is_transient), stop=stop_after_delay(wait_s), wait=wait_fixed(_PAUSE_S), reraise=True
     )
     async with asyncio.timeout(wait_s):
-        await trying(ensure_bucket)(access)
+        await with_retries(ensure_bucket)(access)
 
 
-def _is_passing(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     if isinstance(error, ClientError):
         return int(error.response["ResponseMetadata"]["HTTPStatusCode"]) >= _SERVER_ERROR
     return isinstance(error, BotoCoreError)

@@ -1,4 +1,4 @@
-"""How one bucket is reached, and by whom."""
+"""The address and the credentials of a bucket."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 @dataclass(frozen=True)
 class Access:
-    """One identity's way to one bucket. `endpoint` is `http(s)://host[:port]`."""
+    """A bucket and the credentials to use it. `endpoint` is `http(s)://host[:port]`."""
 
     endpoint: str
     region: str
@@ -19,7 +19,7 @@ class Access:
 
 
 class StorageSettings(ServiceSettings):
-    """The settings of a service that holds keys to storage: the S3_* ones beside what every service has."""
+    """The settings of a service that holds credentials for storage: the S3_* settings and those of every service."""
 
     s3_endpoint: str = Field(validation_alias="S3_ENDPOINT")
     s3_public_endpoint: str = Field(default="", validation_alias="S3_PUBLIC_ENDPOINT")
@@ -31,7 +31,7 @@ class StorageSettings(ServiceSettings):
     s3_sse: str = Field(default="AES256", pattern="^(AES256)?$", validation_alias="S3_SSE")
 
     def s3_access(self, *, public: bool = False) -> Access:
-        """The way in for the service itself, or for those outside who are given signed URLs."""
+        """Return the access for the service itself, or (`public`) for signing URLs that clients use."""
         endpoint = self.s3_public_endpoint or self.s3_endpoint if public else self.s3_endpoint
         return Access(
             endpoint,

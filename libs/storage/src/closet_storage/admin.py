@@ -1,4 +1,4 @@
-"""Buckets and whole prefixes, through aioboto3. Heavy to import: only where it is used."""
+"""Create buckets and delete whole prefixes, with aioboto3. Expensive to import: import it where it is used."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ _RULE = "closet-uploads"
 
 
 async def ensure_bucket(access: Access) -> None:
-    """Create the bucket unless it is there; it removes what clients uploaded after a day, whatever else happens."""
+    """Create the bucket unless it exists, with a lifecycle rule that removes uploads after a day."""
     async with _client(access) as s3:
         try:
             await s3.create_bucket(Bucket=access.bucket)
@@ -29,20 +29,20 @@ async def ensure_bucket(access: Access) -> None:
 
 
 async def _expire_uploads(s3: Any, bucket: str) -> None:  # noqa: ANN401 botocore makes its classes at run time
-    """Add our rule to those that the bucket has, where the server knows such rules."""
+    """Add our rule to the bucket's lifecycle rules, if the server supports them."""
     key, _, value = UPLOAD_TAG.partition("=")
     tag = {"Key": key, "Value": value}
     ours = {"ID": _RULE, "Status": "Enabled", "Filter": {"Tag": tag}, "Expiration": {"Days": 1}}
     try:
-        others = [rule for rule in await _rules(s3, bucket) if rule.get("ID") != _RULE]
+        others = [rule for rule in await _lifecycle_rules(s3, bucket) if rule.get("ID") != _RULE]
         await s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [*others, ours]})
     except ClientError as error:
         if error.response["Error"]["Code"] not in {"NotImplemented", "MethodNotAllowed"}:
             raise
-        log.warning("uploads_do_not_expire", bucket=bucket, error=error.response["Error"]["Code"])
+        log.warning("bucket_lifecycle_unsupported", bucket=bucket, error=error.response["Error"]["Code"])
 
 
-async def _rules(s3: Any, bucket: str) -> list[dict[str, Any]]:  # noqa: ANN401 as above
+async def _lifecycle_rules(s3: Any, bucket: str) -> list[dict[str, Any]]:  # noqa: ANN401 as above
     try:
         answer = await s3.get_bucket_lifecycle_configuration(Bucket=bucket)
     except ClientError as error:
@@ -53,7 +53,7 @@ async def _rules(s3: Any, bucket: str) -> list[dict[str, Any]]:  # noqa: ANN401 
 
 
 async def delete_prefix(access: Access, prefix: str) -> int:
-    """Remove every object below the prefix, which ends with a slash; how many there were."""
+    """Delete every object below the prefix, which has to end with a slash, and return their number."""
     if not prefix.endswith("/"):
         raise ValueError("a prefix ends with a slash, or it would take its neighbours too")
     count = 0

@@ -1,4 +1,4 @@
-"""From a stranger's bytes to pixels: bounds first, then the decoder, and only on what it needs."""
+"""Decode untrusted bytes: check the limits first, then give the decoder only what it needs."""
 
 import io
 import warnings
@@ -32,15 +32,15 @@ HOW_TO_CONVERT = (
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A picture whose pixels are decoded when they are asked for, and what its file says about them."""
+class OpenedPicture:
+    """A picture whose pixels are decoded on demand, and what its file says about them."""
 
     image: Image.Image
     container: Container
 
     @property
     def orientation(self) -> int:
-        """EXIF's, 1 to 8; 1 is upright. No other metadata turns a picture: XMP's is often left from before an edit."""
+        """Return the EXIF orientation, 1 (upright) to 8. XMP's is ignored: often it is left from before an edit."""
         exif = Image.Exif()
         try:
             with warnings.catch_warnings(action="ignore"):
@@ -52,54 +52,54 @@ class Opened:
 
 
 @contextmanager
-def opened(data: bytes, max_bytes: int) -> Iterator[Opened]:
-    """The picture, its pixels not decoded yet; whatever a decoder trips over in the body is the picture's fault.
+def open_picture(data: bytes, max_bytes: int) -> Iterator[OpenedPicture]:
+    """Open the picture without decoding its pixels. Any decoder error in the body rejects the picture.
 
     Raises:
         PictureRejected: with any of its codes.
     """
     try:
         with warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning):
-            container = _container(data, max_bytes)
+            container = _parse_bounded(data, max_bytes)
             picture = Image.open(io.BytesIO(container.pixels), formats=[container.kind])
         with picture:
-            _refuse_bomb(picture.size)
+            _reject_bomb(picture.size)
             if container.kind == "JPEG" and not container.is_closed:
-                _refuse_cut(container.pixels)
-            yield Opened(picture, container)
+                _reject_truncated(container.pixels)
+            yield OpenedPicture(picture, container)
     except PictureRejected:
         raise
     except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _bomb("needs too much memory") from None
+        raise _bomb_rejection("needs too much memory") from None
     except Exception as error:  # decoders raise nearly anything on hostile bytes
         raise PictureRejected("picture_damaged", "The picture is damaged and cannot be read whole.") from error
 
 
-def eight_bits(opened: Opened, curve: Curve | None = None) -> Image.Image:
-    """Full colours of eight bits: L, RGB or CMYK, or LA or RGBA where something shows through.
+def to_eight_bits(opened: OpenedPicture, curve: Curve | None = None) -> Image.Image:
+    """Convert to eight bits per band: L, RGB or CMYK, or LA or RGBA if the picture has transparency.
 
-    `curve` changes values of 0 to 1 while they still have the depth that they have in the file.
+    `curve` maps values of 0 to 1 and is applied at the depth that the file has.
     """
-    image = _eight_bits(opened.image, opened.container.depth, curve)
+    image = _to_eight_bits(opened.image, opened.container.depth, curve)
     if not curve or opened.image.mode.startswith("I"):
         return image
     bands = image.split()
     colours = [band for name, band in zip(image.getbands(), bands, strict=True) if name != "A"]
-    if low := _low_bytes(opened.container):
-        table = _table(curve, _DEEP)
-        colours = [_curved_deep(*both, table) for both in zip(colours, low, strict=False)]
+    if low := _low_byte_bands(opened.container):
+        table = _curve_table(curve, _DEEP)
+        colours = [_apply_curve_to_16_bits(*both, table) for both in zip(colours, low, strict=False)]
     else:
-        colours = [band.point(_table(curve, 8)) for band in colours]
+        colours = [band.point(_curve_table(curve, 8)) for band in colours]
     return Image.merge(image.mode, [*colours, *bands[len(colours) :]])
 
 
-def _eight_bits(picture: Image.Image, depth: int, curve: Curve | None) -> Image.Image:
+def _to_eight_bits(picture: Image.Image, depth: int, curve: Curve | None) -> Image.Image:
     picture.load()
     key = picture.info.get("transparency")
     if picture.mode.startswith("I"):  # 16 bits of grey; a plain conversion would clip, not scale
-        return _deep_grey(picture, key, curve)
+        return _scale_deep_grey(picture, key, curve)
     if picture.mode in {"L", "RGB"} and key is not None:
-        picture.info["transparency"] = _at_eight_bits(key, depth)
+        picture.info["transparency"] = _key_at_eight_bits(key, depth)
         return picture.convert(f"{picture.mode}A")
     if picture.mode in {"L", "LA", "RGB", "RGBA", "CMYK"}:
         return picture
@@ -108,7 +108,7 @@ def _eight_bits(picture: Image.Image, depth: int, curve: Curve | None) -> Image.
     return picture.convert("L" if picture.mode == "1" else "RGB")
 
 
-def _container(data: bytes, max_bytes: int) -> Container:
+def _parse_bounded(data: bytes, max_bytes: int) -> Container:
     if len(data) > max_bytes:
         limit = max_bytes // 2**20
         raise PictureRejected(
@@ -121,61 +121,61 @@ def _container(data: bytes, max_bytes: int) -> Container:
         raise PictureRejected(
             "not_a_picture", "This is not a picture we can read. Please use a JPEG, PNG or WebP file."
         )
-    container = containers.take_apart(data)
-    _refuse_bomb(container.size)
+    container = containers.parse(data)
+    _reject_bomb(container.size)
     if container.scans > MAX_SCANS:
-        raise _bomb("is built to keep a reader busy")
+        raise _bomb_rejection("is built to keep a reader busy")
     return container
 
 
-def _bomb(what: str) -> PictureRejected:
+def _bomb_rejection(what: str) -> PictureRejected:
     return PictureRejected("decompression_bomb", f"The picture {what}. Please use a smaller, plain one.")
 
 
-def _refuse_bomb(size: tuple[int, int]) -> None:
+def _reject_bomb(size: tuple[int, int]) -> None:
     if size[0] * size[1] > MAX_PIXELS:
-        raise _bomb(f"has more than {MAX_PIXELS // 1_000_000} million pixels")
+        raise _bomb_rejection(f"has more than {MAX_PIXELS // 1_000_000} million pixels")
 
 
-def _refuse_cut(pixels: bytes) -> None:
-    """Refuse a JPEG without an end of which something is missing.
+def _reject_truncated(pixels: bytes) -> None:
+    """Reject a JPEG without an end marker if pixels are missing.
 
-    Then its decoder makes up the rest from whatever follows: something else where something else follows.
+    The decoder fills missing pixels from the bytes that follow, so different bytes decode to different pixels.
     """
     bare = pixels.removesuffix(_END_OF_IMAGE)
-    if _digest(pixels) != _digest(bare + _FILLER + _END_OF_IMAGE):
+    if _pixel_digest(pixels) != _pixel_digest(bare + _FILLER + _END_OF_IMAGE):
         raise PictureRejected("picture_damaged", "The picture is damaged and cannot be read whole.")
 
 
-def _digest(pixels: bytes) -> bytes:
+def _pixel_digest(pixels: bytes) -> bytes:
     with Image.open(io.BytesIO(pixels), formats=["JPEG"]) as picture:
         return sha256(picture.tobytes()).digest()
 
 
-def _deep_grey(picture: Image.Image, key: int | None, curve: Curve | None) -> Image.Image:
+def _scale_deep_grey(picture: Image.Image, key: int | None, curve: Curve | None) -> Image.Image:
     values = picture.convert("I")
-    grey = values.point(_table(curve, _DEEP), "L")
+    grey = values.point(_curve_table(curve, _DEEP), "L")
     if key is None:
         return grey
     grey.putalpha(values.point([0 if value == key else 255 for value in range(1 << _DEEP)], "L"))
     return grey
 
 
-def _low_bytes(container: Container) -> Sequence[Image.Image]:
-    """Of 16 bits the lower eight of each colour, where the decoder itself gives the upper ones; else nothing."""
+def _low_byte_bands(container: Container) -> Sequence[Image.Image]:
+    """Return the low byte of each 16-bit band if the decoder yields only the high byte, else nothing."""
     if container.depth != _DEEP:
         return ()
     with Image.open(io.BytesIO(container.pixels), formats=[container.kind]) as picture:
         order = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}.get(str(picture.tile[0].args))
         if not order:
             return ()
-        # Read as if the bytes came in the other order, what it takes for the upper ones are the lower ones.
+        # With the byte order swapped, the decoder takes the low bytes for the high ones.
         picture.tile = [tile._replace(args=order) for tile in picture.tile]
         return picture.split()
 
 
-def _curved_deep(high: Image.Image, low: Image.Image, table: list[int]) -> Image.Image:
-    """Eight bits from the upper and the lower ones of 16, a strip at a time: whole they would take much memory."""
+def _apply_curve_to_16_bits(high: Image.Image, low: Image.Image, table: list[int]) -> Image.Image:
+    """Map 16-bit values, given as high and low bytes, to eight bits; strip by strip to save memory."""
     made = Image.new("L", high.size)
     for top in range(0, high.height, _STRIP):
         box = (0, top, high.width, min(top + _STRIP, high.height))
@@ -186,14 +186,14 @@ def _curved_deep(high: Image.Image, low: Image.Image, table: list[int]) -> Image
     return made
 
 
-def _table(curve: Curve | None, depth: int) -> list[int]:
-    """What each value of this depth becomes at eight bits."""
+def _curve_table(curve: Curve | None, depth: int) -> list[int]:
+    """Return the eight-bit value of each value of this depth."""
     most = (1 << depth) - 1
     return [round(255 * (curve(value / most) if curve else value / most)) for value in range(most + 1)]
 
 
-def _at_eight_bits(key: int | tuple[int, ...], depth: int) -> int | tuple[int, ...]:
-    """The value that shows through, which the file gives in its own depth and the decoder compares at eight bits."""
+def _key_at_eight_bits(key: int | tuple[int, ...], depth: int) -> int | tuple[int, ...]:
+    """Return the transparent value at eight bits, as the decoder compares it; the file gives it at its own depth."""
     if isinstance(key, tuple):
         return tuple(value >> max(depth - 8, 0) for value in key)
     return key * 255 // ((1 << min(depth, 8)) - 1)

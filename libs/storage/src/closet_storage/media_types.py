@@ -2,8 +2,10 @@
 
 import re
 
-PICTURES = frozenset({"image/jpeg", "image/png", "image/webp"})
-# Pictures that cannot be read here, and that whoever has them can easily turn into JPEG.
+from closet_contracts.upload import UPLOAD_RULES
+
+PICTURES = UPLOAD_RULES.content_types
+# Pictures that cannot be decoded here, but that their owner can easily convert to JPEG.
 CONVERTIBLE = frozenset(
     f"image/{name}" for name in ("heic", "heif", "heic-sequence", "heif-sequence", "avif", "avif-sequence")
 )
@@ -15,7 +17,7 @@ _MEDIA_TYPE = re.compile(rf"[ \t]*({_TOKEN}/{_TOKEN})(?:{_PARAMETER})*[ \t]*")
 
 
 def canonical(named: str) -> str | None:
-    """Type and subtype in small letters, by their registered name, without parameters; None if it is no media type."""
+    """Return type and subtype in lower case, by their registered name, without parameters; None if invalid."""
     if not (match := _MEDIA_TYPE.fullmatch(named)):
         return None
     essence = match[1].lower()

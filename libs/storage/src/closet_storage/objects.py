@@ -1,4 +1,4 @@
-"""Reading and writing objects: signed URLs and plain streaming HTTP, a fraction of an SDK's CPU per object."""
+"""Read and write objects by signed URLs and plain streaming HTTP, at a fraction of an SDK's CPU per object."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,33 +16,33 @@ from closet_storage.signing import Signer, put_headers
 _SIGNED_FOR_S = 300
 _CHUNK = 256 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=3, sock_read=15)
-_PATIENCE = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+_RETRYABLE = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _tracer = trace.get_tracer("closet_storage")
 
 
 class StorageError(Exception):
-    """The storage did not do what it was asked to."""
+    """The storage did not carry out the request."""
 
 
 class NotFound(StorageError):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class TooLarge(StorageError):
-    """The object is larger than the caller will take."""
+    """The object is larger than the caller allows."""
 
 
 class StorageUnavailable(StorageError):
-    """No answer, or one that asks for patience. Nothing is wrong with the object: try again later."""
+    """The storage did not answer, or asked to try again later. This says nothing about the object."""
 
 
 class StorageRefused(StorageUnavailable):
-    """The storage does not let us: wrong keys or rights. Only an operator can help, and then later works too."""
+    """The storage refused the credentials or rights. An operator has to fix them; then a later try works."""
 
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What storage says about an object. `encryption` is that at rest, "" for none."""
+    """The metadata of an object. `size` is in bytes; `encryption` is that at rest, "" for none."""
 
     size: int
     content_type: str
@@ -50,7 +50,7 @@ class ObjectInfo:
     encryption: str
 
 
-_retried = retry(
+_retry_unavailable = retry(
     retry=retry_if_exception(lambda e: isinstance(e, StorageUnavailable) and not isinstance(e, StorageRefused)),
     stop=stop_after_attempt(3),
     wait=wait_random_exponential(multiplier=0.1, max=1),
@@ -59,9 +59,9 @@ _retried = retry(
 
 
 class ObjectStore:
-    """One bucket as one identity. Every call is safe to repeat and is tried up to three times.
+    """A bucket, used with one identity. Every call is safe to repeat and is tried up to three times.
 
-    All calls raise StorageUnavailable when the storage is away.
+    Every call raises StorageUnavailable if the storage does not answer.
     """
 
     def __init__(self, session: aiohttp.ClientSession, signer: Signer, sse: str = "") -> None:
@@ -69,19 +69,19 @@ class ObjectStore:
         self._signer = signer
         self._sse = sse
 
-    @_retried
+    @_retry_unavailable
     async def get(self, key: str, max_bytes: int) -> bytes:
-        """The whole object.
+        """Read the whole object.
 
         Raises:
-            NotFound: it does not exist.
-            TooLarge: it has more than `max_bytes`; they were not all read.
+            NotFound: the object does not exist.
+            TooLarge: it has more than `max_bytes`; reading stopped there.
         """
         return b"".join([chunk async for chunk in self.stream(key, max_bytes)])
 
     async def stream(self, key: str, max_bytes: int) -> AsyncIterator[bytes]:
-        """The object in chunks, tried once; raises what `get` raises, possibly after some chunks."""
-        async with self._call("GET", key, self._signer.get_url(key, _SIGNED_FOR_S)) as response:
+        """Read the object in chunks, without retries; raise what `get` raises, possibly after some chunks."""
+        async with self._request("GET", key, self._signer.get_url(key, _SIGNED_FOR_S)) as response:
             left = max_bytes
             if (response.content_length or 0) > left:
                 raise TooLarge(key)
@@ -91,34 +91,34 @@ class ObjectStore:
                     raise TooLarge(key)
                 yield chunk
 
-    @_retried
+    @_retry_unavailable
     async def put(self, key: str, data: bytes, content_type: str) -> None:
-        """Write the object whole, over what was there."""
-        wanted = put_headers(content_type, size=len(data), sse=self._sse)
-        url, headers = self._signer.put_url(key, wanted, _SIGNED_FOR_S)
-        async with self._call("PUT", key, url, headers, data):
+        """Write the whole object, replacing an existing one."""
+        headers = put_headers(content_type, size=len(data), sse=self._sse)
+        url, headers = self._signer.put_url(key, headers, _SIGNED_FOR_S)
+        async with self._request("PUT", key, url, headers, data):
             pass
 
-    @_retried
+    @_retry_unavailable
     async def head(self, key: str) -> ObjectInfo | None:
-        """What is known of the object, None if there is none."""
+        """Return the object's metadata, None if it does not exist."""
         try:
-            async with self._call("HEAD", key, self._signer.head_url(key, _SIGNED_FOR_S)) as response:
+            async with self._request("HEAD", key, self._signer.head_url(key, _SIGNED_FOR_S)) as response:
                 return _info(response)
         except NotFound:
             return None
 
-    @_retried
+    @_retry_unavailable
     async def delete(self, key: str) -> None:
-        """Remove the object; one that is already gone is fine."""
+        """Delete the object; do nothing if it does not exist."""
         try:
-            async with self._call("DELETE", key, self._signer.delete_url(key, _SIGNED_FOR_S)):
+            async with self._request("DELETE", key, self._signer.delete_url(key, _SIGNED_FOR_S)):
                 pass
         except NotFound:
             return
 
     @asynccontextmanager
-    async def _call(
+    async def _request(
         self, method: str, key: str, url: str, headers: dict[str, str] | None = None, data: bytes | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         # Not made current: a reader of `stream` may end it in another context. It has no children anyway.
@@ -131,13 +131,13 @@ class ObjectStore:
                 data=data,
                 timeout=_TIMEOUT,
                 allow_redirects=False,
-                # What a client stored as gzip stays what it is: nothing grows while it is read.
+                # An object that a client stored as gzip stays gzip, so that it does not grow while it is read.
                 auto_decompress=False,
             ) as response:
                 span.set_attribute("http.response.status_code", response.status)
                 if response.status >= HTTPStatus.BAD_REQUEST:
                     span.set_status(trace.StatusCode.ERROR)
-                _raise_for(response.status, key)
+                _raise_for_status(response.status, key)
                 yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             span.set_status(trace.StatusCode.ERROR, type(error).__name__)
@@ -149,7 +149,7 @@ class ObjectStore:
 
 @asynccontextmanager
 async def open_store(signer: Signer, sse: str = "") -> AsyncIterator[ObjectStore]:
-    """A store with a session of its own, closed at the end."""
+    """Open a store with an HTTP session of its own, and close it at the end."""
     proxy = proxy_for(signer.endpoint)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64), proxy=proxy) as session:
         yield ObjectStore(session, signer, sse)
@@ -165,11 +165,11 @@ def _info(response: aiohttp.ClientResponse) -> ObjectInfo:
     )
 
 
-def _raise_for(status: int, key: str) -> None:
+def _raise_for_status(status: int, key: str) -> None:
     if status < HTTPStatus.MULTIPLE_CHOICES:
         return
     if status == HTTPStatus.NOT_FOUND:
         raise NotFound(key)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PATIENCE:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _RETRYABLE:
         raise StorageUnavailable(f"{key}: HTTP {status}")
     raise StorageRefused(f"{key}: HTTP {status}")

@@ -1,4 +1,4 @@
-"""Pictures handled in processes of their own, so that the loop stays free and a hostile picture costs only itself."""
+"""Pictures decoded in separate processes, so that the event loop stays free and a hostile picture harms only itself."""
 
 import asyncio
 import contextlib
@@ -7,30 +7,34 @@ import os
 import sys
 from typing import Any, Self
 
+from closet_contracts.upload import UPLOAD_RULES
+
 from closet_storage.picture import Picture, PictureRejected
-from closet_storage.worker import LENGTHS, head_of_frame
+from closet_storage.worker import LENGTHS, frame_header
 
 _PROGRAM = ("-P", "-m", "closet_storage.worker")
 _TRIES = 2
 _START_S = 30
 _LARGEST_REPLY = 64 << 20
-# What a program needs to start; above all none of the service's secrets.
+_UPLOAD_LIMIT = {"max_bytes": UPLOAD_RULES.max_bytes}
+# What a program needs to start, and none of the service's secrets.
 _ENVIRONMENT = {"PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG"}
 
 
 class PoolUnavailable(Exception):
-    """No worker answered in time, or the pool is closed. Nothing is known of the picture: try again later."""
+    """No worker answered in time, or the pool is closed. This says nothing about the picture: try again later."""
 
 
 class _WorkerDied(Exception):
-    """It ended, or what it says is not an answer."""
+    """The worker ended, or sent something that is not an answer."""
 
 
 class PicturePool:
     """Up to `workers` processes, each started when first needed and replaced when it dies or has served its time.
 
-    A picture whose worker dies is tried once more in a fresh one, then it is to blame. So is one that takes more than
-    `cpu_s` of a processor. `timeout_s` by the clock is a net and blames nobody: the machine may be busy.
+    A picture whose worker dies is tried once more in a new one and then rejected, and so is a picture that takes more
+    than `cpu_s` of processor time. After `timeout_s` of wall-clock time the call raises PoolUnavailable and rejects
+    nothing: the machine may be busy.
     """
 
     def __init__(
@@ -51,29 +55,29 @@ class PicturePool:
         self._closed = False
 
     async def normalise(self, data: bytes, **limits: int) -> Picture:
-        """As `images.normalise`, with its keyword arguments.
+        """Run `images.normalise` with its keyword arguments; `max_bytes` is that of uploads unless given.
 
         Raises:
             PictureRejected: the picture cannot be used.
-            PoolUnavailable: we cannot say.
+            PoolUnavailable: not known; try again later.
         """
-        return await self._picture("normalise", data, limits)
+        return await self._run("normalise", data, _UPLOAD_LIMIT | limits)
 
     async def fit(self, data: bytes, width: int, height: int) -> Picture:
-        """As `images.fit`; raises what `normalise` raises."""
-        return await self._picture("fit", data, {"width": width, "height": height})
+        """Run `images.fit`; raise what `normalise` raises."""
+        return await self._run("fit", data, {"width": width, "height": height})
 
     async def jpeg(self, data: bytes, *, max_side: int) -> Picture:
-        """As `images.jpeg`; raises what `normalise` raises."""
-        return await self._picture("jpeg", data, {"max_side": max_side})
+        """Run `images.jpeg`; raise what `normalise` raises."""
+        return await self._run("jpeg", data, _UPLOAD_LIMIT | {"max_side": max_side})
 
     async def mask(self, data: bytes, width: int, height: int) -> Picture:
-        """As `images.mask`; raises what `normalise` raises."""
-        return await self._picture("mask", data, {"width": width, "height": height})
+        """Run `images.mask`; raise what `normalise` raises."""
+        return await self._run("mask", data, _UPLOAD_LIMIT | {"width": width, "height": height})
 
     async def check_result(self, data: bytes, **limits: int) -> Picture:
-        """As `images.check_result`, with its keyword arguments; raises what `normalise` raises."""
-        return await self._picture("check_result", data, limits)
+        """Run `images.check_result` with its keyword arguments; raise what `normalise` raises."""
+        return await self._run("check_result", data, limits)
 
     async def close(self) -> None:
         """End all workers. Calls in flight raise PoolUnavailable."""
@@ -86,7 +90,7 @@ class PicturePool:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _picture(self, call: str, data: bytes, arguments: dict[str, int]) -> Picture:
+    async def _run(self, call: str, data: bytes, arguments: dict[str, int]) -> Picture:
         async with self._slots:
             for _ in range(_TRIES):
                 worker = await self._worker()
@@ -124,7 +128,7 @@ class PicturePool:
         else:
             return answer
         finally:
-            # Whoever was interrupted in the middle of a frame cannot be asked again, however that came about.
+            # A worker that was interrupted in the middle of a frame cannot be asked again, whatever the reason.
             if done:
                 self._idle.append(worker)
             else:
@@ -139,10 +143,10 @@ class _Worker:
 
     @classmethod
     async def start(cls, *limits: int) -> Self:
-        """A worker that has said that it is ready.
+        """Start a worker and wait until it is ready.
 
         Raises:
-            PoolUnavailable: it did not come up.
+            PoolUnavailable: it did not start.
         """
         command = [sys.executable, *_PROGRAM, *map(str, (os.getpid(), *limits))]
         environment = {name: value for name, value in os.environ.items() if name in _ENVIRONMENT}
@@ -165,7 +169,7 @@ class _Worker:
         self.asked += 1
         stdin = self._process.stdin
         assert stdin  # noqa: S101 - a pipe was asked for
-        stdin.write(head_of_frame(head, data))
+        stdin.write(frame_header(head, data))
         stdin.write(data)
         await stdin.drain()
         return await self._reply()
@@ -180,6 +184,6 @@ class _Worker:
         assert stdout  # noqa: S101 - a pipe was asked for
         head_length, data_length = LENGTHS.unpack(await stdout.readexactly(LENGTHS.size))
         if head_length + data_length > _LARGEST_REPLY:
-            raise ValueError("no picture of ours is that large: the worker is not itself")
+            raise ValueError("the worker sent an impossible length")
         head = json.loads(await stdout.readexactly(head_length))
         return head, await stdout.readexactly(data_length)

@@ -1,7 +1,7 @@
 """The process that decodes pictures: it holds no secrets, dies with its parent, and has limits.
 
-Frames go both ways: the lengths of two parts, a JSON head, a picture's bytes. Nothing is ever unpickled, so a decoder
-that was taken over gains nothing in the service.
+Both sides send frames: the lengths of two parts, a JSON head, a picture's bytes. Nothing is ever unpickled, so a
+compromised decoder gains nothing in the service.
 """
 
 import ctypes
@@ -29,14 +29,14 @@ _IDLE_S = 1.0
 Calls = dict[str, Callable[..., Picture]]
 
 
-def head_of_frame(head: dict[str, Any], data: bytes) -> bytes:
-    """What goes before `data`."""
+def frame_header(head: dict[str, Any], data: bytes) -> bytes:
+    """Return the bytes of a frame that precede `data`."""
     text = json.dumps(head).encode()
     return LENGTHS.pack(len(text), len(data)) + text
 
 
 def main(parent: int, memory_bytes: int, cpu_s: int) -> None:
-    """Answer frames from stdin until it ends; each may take so much of a processor's time, or the kernel ends us."""
+    """Answer frames from stdin until it ends. The kernel kills the process if a frame takes more than `cpu_s`."""
     _restrict(parent, memory_bytes)
     from closet_storage import images  # noqa: PLC0415 - decoders are loaded when the limits hold
 
@@ -47,7 +47,7 @@ def main(parent: int, memory_bytes: int, cpu_s: int) -> None:
         "mask": images.mask,
         "check_result": images.check_result,
     }
-    requests, replies = sys.stdin.buffer, _only_frames_on_stdout()
+    requests, replies = sys.stdin.buffer, _reserve_stdout()
     _send(replies, {"ready": True})
     while True:
         _wait(requests)
@@ -65,12 +65,12 @@ def _answer(calls: Calls, head: dict[str, Any], data: bytes) -> tuple[dict[str, 
     except PictureRejected as refusal:
         return {"code": refusal.code, "message": refusal.message}, b""
     made = {"content_type": picture.content_type, "width": picture.width, "height": picture.height}
-    # What was clean already needs no way back.
+    # Bytes that were clean already need not be sent back.
     return (made | {"same": True}, b"") if picture.data is data else (made, picture.data)
 
 
 def _wait(requests: BinaryIO) -> None:
-    """Wait for a frame; whoever waits for long gives back the memory of the last picture."""
+    """Wait for a frame; after `_IDLE_S` return the memory of the last picture to the system."""
     libc = ctypes.CDLL(None)
     if not select.select([requests], [], [], _IDLE_S)[0] and hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)
@@ -80,7 +80,7 @@ def _restrict(parent: int, memory_bytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the line above
+    if os.getppid() != parent:  # the parent died before the line above
         sys.exit(1)
     os.nice(_NICE)  # the service's own loop goes first
     with suppress(OSError):  # where memory runs out, the kernel shall end this process, not the service
@@ -90,15 +90,15 @@ def _restrict(parent: int, memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _only_frames_on_stdout() -> BinaryIO:
-    """The way out for frames; whatever else is printed goes to stderr."""
+def _reserve_stdout() -> BinaryIO:
+    """Reserve stdout for frames and return it; everything else that is printed goes to stderr."""
     frames = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return frames
 
 
 def _send(out: BinaryIO, head: dict[str, Any], data: bytes = b"") -> None:
-    out.write(head_of_frame(head, data))
+    out.write(frame_header(head, data))
     out.write(data)
     out.flush()
 

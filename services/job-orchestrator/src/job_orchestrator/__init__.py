@@ -1,1 +1,1 @@
-"""Owns jobs: their inputs, attempts, deadlines and their one end."""
+"""Owns jobs: their inputs, attempts and deadlines, and how they end."""

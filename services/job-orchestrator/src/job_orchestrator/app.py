@@ -1,4 +1,4 @@
-"""The service, put together."""
+"""The composition of the service."""
 
 from functools import partial
 
@@ -10,20 +10,20 @@ from closet_messaging.bus import open_bus
 
 from job_orchestrator.settings import Settings
 from job_orchestrator.subscriptions import subscriptions
-from job_orchestrator.worker import LOOK_EVERY_S, expire_due, stop_withdrawn
+from job_orchestrator.worker import POLL_INTERVAL_S, end_due_jobs, stop_withdrawn_jobs
 
 
 async def build(process: Process[Settings]) -> None:
-    """Wire everything; it is taken apart in reverse order."""
+    """Open the resources, wire and start the service. The process closes everything in reverse order."""
     settings = process.settings
     await prepare(settings, "closet_messaging", "job_orchestrator")
     pool = await process.stack.enter_async_context(open_pool(settings))
     process.readiness.add("database", pool_check(pool))
-    withdrawn = Wake()
+    wake_withdrawals = Wake()
     bus = await process.stack.enter_async_context(
-        open_bus(process, Service.JOB_ORCHESTRATOR, pool, subscriptions(settings, withdrawn.set))
+        open_bus(process, Service.JOB_ORCHESTRATOR, pool, subscriptions(settings, wake_withdrawals.set))
     )
-    process.background.start("reaper", work_loop(partial(expire_due, bus.transaction), Wake(), LOOK_EVERY_S))
+    process.background.start("reaper", work_loop(partial(end_due_jobs, bus.transaction), Wake(), POLL_INTERVAL_S))
     process.background.start(
-        "withdrawals", work_loop(partial(stop_withdrawn, bus.transaction), withdrawn, LOOK_EVERY_S)
+        "withdrawals", work_loop(partial(stop_withdrawn_jobs, bus.transaction), wake_withdrawals, POLL_INTERVAL_S)
     )

@@ -1,4 +1,4 @@
-"""The table: event -> what handles it."""
+"""The table: event -> handler."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,16 +16,16 @@ from job_orchestrator.settings import Settings
 
 
 def subscriptions(settings: Settings, wake: Callable[[], None]) -> Mapping[type[EventData], Handler]:
-    """Every event that this service takes; `wake` is called when there may be jobs to stop."""
+    """Return the handler of each event; `wake` is called when there may be jobs to stop."""
     return {
         GenerationRequested: partial(events.accept_job, settings.max_job_retries),
         GenerationCancelRequested: events.cancel_job,
         PersonConsentWithdrawn: partial(events.withdraw_consent, wake),
-        UploadReady: events.input_ready,
-        UploadRejected: events.input_rejected,
-        CreditHeld: events.credits_held,
-        CreditDenied: events.credits_denied,
-        RenderStarted: events.attempt_started,
-        RenderSucceeded: events.attempt_succeeded,
-        RenderFailed: events.attempt_failed,
+        UploadReady: events.mark_input_ready,
+        UploadRejected: events.mark_input_rejected,
+        CreditHeld: events.mark_credits_held,
+        CreditDenied: events.mark_credits_denied,
+        RenderStarted: events.mark_attempt_started,
+        RenderSucceeded: events.mark_attempt_succeeded,
+        RenderFailed: events.mark_attempt_failed,
     }

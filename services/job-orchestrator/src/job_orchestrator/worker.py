@@ -1,4 +1,4 @@
-"""The reaper: nothing stays open past its deadline, and whatever is to stop does."""
+"""The reaper, which ends jobs past their deadline, and the worker that stops jobs after a withdrawal of consent."""
 
 from collections.abc import Sequence
 
@@ -8,54 +8,54 @@ from closet_messaging.transaction import Begin, Tx
 from job_orchestrator.domain.facts import ConsentWithdrawn, DeadlinePassed, Fact, SettlementDue
 from job_orchestrator.handlers.advance import advance
 from job_orchestrator.store import jobs, withdrawals
-from job_orchestrator.store.jobs import Row
+from job_orchestrator.store.jobs import JobRow
 
-LOOK_EVERY_S = 5.0
-"""How late an end may be at most: a job accepted meanwhile may be due before the one the reaper sleeps for."""
+POLL_INTERVAL_S = 5.0
+"""The longest sleep, and so the most that an end is late: a job accepted meanwhile may be due first."""
 
-_AT_ONCE = 100
-_HELD_BY_OTHERS_S = 0.5
+_BATCH_SIZE = 100
+_LOCKED_RETRY_S = 0.5
 
 
-async def expire_due(begin: Begin) -> bool | float:
-    """End jobs past their deadline, and cancelled ones that have waited long enough, a bounded number at a time.
+async def end_due_jobs(begin: Begin) -> bool | float:
+    """End a batch of jobs past their deadline, and of cancelled jobs that have waited long enough.
 
     Any number of replicas may run it.
 
     Returns:
-        True if more may be due, else in how many seconds the next one is.
+        True if more may be due, else the seconds until the next job is due.
     """
     async with begin() as tx:
-        overdue = await jobs.lock_due(tx, _AT_ONCE)
+        overdue = await jobs.lock_due(tx, _BATCH_SIZE)
         _end(tx, overdue, DeadlinePassed(), "expire job")
-        settling = await jobs.lock_settling(tx, _AT_ONCE)
+        settling = await jobs.lock_settling(tx, _BATCH_SIZE)
         _end(tx, settling, SettlementDue(), "settle cancelled job")
         if overdue or settling:
             return True
         seconds = await jobs.seconds_to_next_due(tx)
-    # OverdueMonitor, yet not ours to lock: a consumer is busy with it, or another replica ends it.
-    return LOOK_EVERY_S if seconds is None or seconds <= 0 else min(seconds, LOOK_EVERY_S)
+    # An overdue job that could not be locked: a consumer works on it, or another replica ends it.
+    return POLL_INTERVAL_S if seconds is None or seconds <= 0 else min(seconds, POLL_INTERVAL_S)
 
 
-async def stop_withdrawn(begin: Begin) -> bool | float:
-    """Stop the jobs of persons who have withdrawn consent, a portion at a time, so that it holds up nobody.
+async def stop_withdrawn_jobs(begin: Begin) -> bool | float:
+    """Stop a batch of the jobs of a person who has withdrawn consent.
 
-    What is stopped stays so: whoever takes over after a crash goes on with the rest.
+    Each batch is a transaction, so that it delays no other work and another replica can continue after a crash.
 
     Returns:
-        True if there may be more, False if there is none, else in how many seconds to look again.
+        True if there may be more, False if there is none, else the seconds until the next try.
     """
     async with begin() as tx:
         withdrawal = await withdrawals.lock_pending_withdrawal(tx)
         if withdrawal is None:
             return False
         person, at = (withdrawal.tenant_id, withdrawal.user_id), withdrawal.withdrawn_at
-        rows = await jobs.lock_withdrawn(tx, person, at, _AT_ONCE)
+        rows = await jobs.lock_withdrawn(tx, person, at, _BATCH_SIZE)
         _end(tx, rows, ConsentWithdrawn(at), "stop withdrawn job")
-        return True if rows or await withdrawals.settle_withdrawal(tx, withdrawal) else _HELD_BY_OTHERS_S
+        return True if rows or await withdrawals.complete_withdrawal(tx, withdrawal) else _LOCKED_RETRY_S
 
 
-def _end(tx: Tx, rows: Sequence[Row], fact: Fact, span: str) -> None:
+def _end(tx: Tx, rows: Sequence[JobRow], fact: Fact, span: str) -> None:
     for row in rows:
         with span_from(row.traceparent, span):
             advance(tx, row, fact, None)

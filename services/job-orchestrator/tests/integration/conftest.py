@@ -44,7 +44,7 @@ def result(name: str, label: str | None = None) -> ResultFile:
 
 
 @dataclass
-class Asked:
+class JobFacts:
     """One request, and the facts that may follow it."""
 
     tenant: str = "acme"
@@ -136,37 +136,37 @@ class Asked:
         )
         return self.event(data)
 
-    def life(self) -> list[Event[EventData]]:
+    def whole_run(self) -> list[Event[EventData]]:
         return [self.request(), *self.ready(), self.held(), self.started(), self.succeeded()]
 
 
 @dataclass
-class Desk:
-    """Handles events as the consumer would, and keeps what is emitted."""
+class EventHarness:
+    """Handles events as the consumer does, and keeps the emitted events."""
 
     pool: Pool
-    told: list[Event[Any]] = field(default_factory=list)
+    emitted: list[Event[Any]] = field(default_factory=list)
 
     service = Service.JOB_ORCHESTRATOR
 
     def enqueue(self, rows: Sequence[OutboxRow]) -> None:
-        self.told += [decode(row.payload) for row in rows]
+        self.emitted += [decode(row.payload) for row in rows]
 
-    async def take(self, *events: Event[EventData]) -> None:
+    async def handle(self, *events: Event[EventData]) -> None:
         """All in one transaction, as a batch."""
         await handle_batch(self.pool, self, subscriptions(settings("", "", ""), lambda: None), events)
 
-    async def take_each(self, *events: Event[EventData]) -> None:
+    async def handle_each(self, *events: Event[EventData]) -> None:
         for event in events:
-            await self.take(event)
+            await self.handle(event)
 
-    def said(self, job_id: str) -> list[str]:
-        """The facts told about a job, without prefix and version."""
-        return [event.type.split(".")[2] for event in self.told if event.correlationid == job_id]
+    def event_names(self, job_id: str) -> list[str]:
+        """Return the names of the events emitted about a job, without prefix and version."""
+        return [event.type.split(".")[2] for event in self.emitted if event.correlationid == job_id]
 
-    async def make_overdue(self, *lives: Asked, seconds: float = 1) -> None:
+    async def make_overdue(self, *facts_of_jobs: JobFacts, seconds: float = 1) -> None:
         """Their deadline was so long ago."""
-        ids, at = [one.job_id for one in lives], datetime.now(UTC) - timedelta(seconds=seconds)
+        ids, at = [one.job_id for one in facts_of_jobs], datetime.now(UTC) - timedelta(seconds=seconds)
         await self.pool.execute("UPDATE jobs SET deadline = $2 WHERE job_id = ANY($1)", ids, at)
 
     async def job(self, job_id: str) -> dict[str, Any]:
@@ -178,8 +178,8 @@ def settings(database_url: str, owner_url: str, nats_url: str) -> Settings:
 
 
 @pytest.fixture
-def asked() -> type[Asked]:
-    return Asked
+def job_facts() -> type[JobFacts]:
+    return JobFacts
 
 
 @pytest.fixture
@@ -195,8 +195,8 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-def desk(pool: Pool) -> Desk:
-    return Desk(pool)
+def harness(pool: Pool) -> EventHarness:
+    return EventHarness(pool)
 
 
 @pytest.fixture
@@ -224,12 +224,12 @@ class World:
 
     nc: Client
 
-    async def say(self, *events: Event[EventData]) -> None:
-        """An event said twice is in the stream twice: the message id, by which the bus would know it, is left out."""
+    async def publish(self, *events: Event[EventData]) -> None:
+        """Publish without message ids, so that an event published twice is in the stream twice."""
         for event in events:
             await self.nc.jetstream().publish(event.type, encode(event))
 
-    async def heard(self, job_id: str) -> list[str]:
+    async def event_names(self, job_id: str) -> list[str]:
         """The facts about a job on the bus, oldest first."""
         js = self.nc.jetstream()
         last = (await js.stream_info("CLOSET_JOB")).state.last_seq

@@ -7,8 +7,8 @@ from typing import Any
 
 from closet_contracts.person import PersonConsentWithdrawn
 from closet_messaging.transaction import transaction
-from job_orchestrator.handlers.events import PORTION
-from job_orchestrator.worker import stop_withdrawn
+from job_orchestrator.handlers.events import STOP_BATCH_SIZE
+from job_orchestrator.worker import stop_withdrawn_jobs
 
 
 def withdrawal(one: Any) -> Any:
@@ -16,54 +16,56 @@ def withdrawal(one: Any) -> Any:
     return one.event(PersonConsentWithdrawn(user_id=one.user_id, withdrawn_at=at))
 
 
-def stopper(desk: Any) -> Any:
-    return partial(stop_withdrawn, partial(transaction, desk.pool, desk))
+def stopper(harness: Any) -> Any:
+    return partial(stop_withdrawn_jobs, partial(transaction, harness.pool, harness))
 
 
-async def stop_all(desk: Any) -> None:
-    while await stopper(desk)() is not False:
+async def stop_all(harness: Any) -> None:
+    while await stopper(harness)() is not False:
         pass
 
 
-def cancelled(desk: Any) -> int:
-    return sum(event.type == "closet.job.cancelled.v1" for event in desk.told)
+def cancelled(harness: Any) -> int:
+    return sum(event.type == "closet.job.cancelled.v1" for event in harness.emitted)
 
 
-async def test_a_transaction_stops_a_portion_and_the_rest_follows(desk: Any, asked: Any) -> None:
-    lives = [asked() for _ in range(2 * PORTION + 7)]
-    other = asked(user_id="u-2")
-    later = asked(consent_given_at=lives[0].consent_given_at + timedelta(minutes=5))
-    await desk.take(*(one.request() for one in (*lives, other, later)))
-    await desk.take(withdrawal(lives[0]))
-    assert cancelled(desk) == PORTION
-    assert await stopper(desk)() is True
-    assert cancelled(desk) == 2 * PORTION
+async def test_a_transaction_stops_a_portion_and_the_rest_follows(harness: Any, job_facts: Any) -> None:
+    facts_of_jobs = [job_facts() for _ in range(2 * STOP_BATCH_SIZE + 7)]
+    other = job_facts(user_id="u-2")
+    later = job_facts(consent_given_at=facts_of_jobs[0].consent_given_at + timedelta(minutes=5))
+    await harness.handle(*(one.request() for one in (*facts_of_jobs, other, later)))
+    await harness.handle(withdrawal(facts_of_jobs[0]))
+    assert cancelled(harness) == STOP_BATCH_SIZE
+    assert await stopper(harness)() is True
+    assert cancelled(harness) == 2 * STOP_BATCH_SIZE
     # What has not been stopped yet does not go on.
-    rest = next(one for one in lives if "cancelled" not in desk.said(one.job_id))
-    await desk.take(*rest.ready(), rest.held())
-    assert desk.said(rest.job_id) == ["accepted", "cancelled"]
-    await stop_all(desk)
-    assert all(desk.said(one.job_id) == ["accepted", "cancelled"] for one in lives)
-    assert desk.said(other.job_id) == desk.said(later.job_id) == ["accepted"]
-    assert not await desk.pool.fetchval("SELECT pending FROM withdrawals")
+    rest = next(one for one in facts_of_jobs if "cancelled" not in harness.event_names(one.job_id))
+    await harness.handle(*rest.ready(), rest.held())
+    assert harness.event_names(rest.job_id) == ["accepted", "cancelled"]
+    await stop_all(harness)
+    assert all(harness.event_names(one.job_id) == ["accepted", "cancelled"] for one in facts_of_jobs)
+    assert harness.event_names(other.job_id) == harness.event_names(later.job_id) == ["accepted"]
+    assert not await harness.pool.fetchval("SELECT pending FROM withdrawals")
 
 
-async def test_two_replicas_stop_each_job_once(desk: Any, asked: Any) -> None:
-    lives = [asked() for _ in range(3 * PORTION)]
-    await desk.take(*(one.request() for one in lives))
-    await desk.take(withdrawal(lives[0]))
-    await asyncio.gather(stop_all(desk), stop_all(desk))
-    await stop_all(desk)
-    assert all(desk.said(one.job_id) == ["accepted", "cancelled"] for one in lives)
+async def test_two_replicas_stop_each_job_once(harness: Any, job_facts: Any) -> None:
+    facts_of_jobs = [job_facts() for _ in range(3 * STOP_BATCH_SIZE)]
+    await harness.handle(*(one.request() for one in facts_of_jobs))
+    await harness.handle(withdrawal(facts_of_jobs[0]))
+    await asyncio.gather(stop_all(harness), stop_all(harness))
+    await stop_all(harness)
+    assert all(harness.event_names(one.job_id) == ["accepted", "cancelled"] for one in facts_of_jobs)
 
 
-async def test_a_job_that_somebody_holds_holds_up_nobody_and_is_stopped_afterwards(desk: Any, asked: Any) -> None:
-    one, other = asked(), asked()
-    await desk.take(one.request(), other.request())
-    async with desk.pool.acquire() as conn, conn.transaction():
+async def test_a_job_that_somebody_holds_holds_up_nobody_and_is_stopped_afterwards(
+    harness: Any, job_facts: Any
+) -> None:
+    one, other = job_facts(), job_facts()
+    await harness.handle(one.request(), other.request())
+    async with harness.pool.acquire() as conn, conn.transaction():
         await conn.execute("SELECT FROM jobs WHERE job_id = $1 FOR UPDATE", one.job_id)
-        await desk.take(withdrawal(one))
-        assert desk.said(other.job_id) == ["accepted", "cancelled"]
-        assert 0 < await stopper(desk)() < 1
-    await stop_all(desk)
-    assert desk.said(one.job_id) == ["accepted", "cancelled"]
+        await harness.handle(withdrawal(one))
+        assert harness.event_names(other.job_id) == ["accepted", "cancelled"]
+        assert 0 < await stopper(harness)() < 1
+    await stop_all(harness)
+    assert harness.event_names(one.job_id) == ["accepted", "cancelled"]

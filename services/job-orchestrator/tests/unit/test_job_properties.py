@@ -5,27 +5,23 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from job_orchestrator.domain.effects import Completion, Dispatch, Effect, End, StopRequest
 from job_orchestrator.domain.facts import (
     AttemptFailed,
     AttemptStarted,
     AttemptSucceeded,
     CancelRequested,
-    Complete,
     ConsentWithdrawn,
     CreditsDenied,
     CreditsHeld,
     DeadlinePassed,
-    Dispatch,
-    End,
     Fact,
     InputReady,
     InputRejected,
-    News,
-    Settle,
     SettlementDue,
 )
-from job_orchestrator.domain.job import OPEN, Input, Item, Job, Phase, Reason, Step
-from job_orchestrator.domain.life import apply
+from job_orchestrator.domain.job import OPEN_PHASES, Input, Item, ItemState, Job, Phase, Reason
+from job_orchestrator.domain.transitions import apply
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 UPLOADS = frozenset({"photo", "shirt"})
@@ -68,35 +64,38 @@ jobs = st.builds(job_of, st.integers(1, 3), inputs, st.just(NOON) | st.none(), s
 
 @given(jobs, histories)
 def test_whatever_happens_the_rules_hold(job: Job, facts: list[Fact]) -> None:
-    told: list[News] = []
+    effects: list[Effect] = []
     for fact in facts:
-        after, news = apply(job, fact)
+        after, new_effects = apply(job, fact)
         assert after == job or after.version == job.version + 1
-        assert not (news and after == job), "news without a change"
-        assert job.phase in OPEN or after == job, "life after the end"
+        assert not (new_effects and after == job), "effects without a change"
+        assert job.phase in OPEN_PHASES or after == job, "life after the end"
         assert apply(after, fact) == (after, ()), "a repeated fact counted"
-        if any(isinstance(each, Dispatch) for each in news):
-            assert after.held
-            assert not after.missing
-            assert after.consented
-        job, told = after, [*told, *news]
-    dispatches = [news for news in told if isinstance(news, Dispatch)]
+        if any(isinstance(each, Dispatch) for each in new_effects):
+            assert after.has_hold
+            assert not after.missing_inputs
+            assert after.has_consent
+        job, effects = after, [*effects, *new_effects]
+    dispatches = [effect for effect in effects if isinstance(effect, Dispatch)]
     for number, item in enumerate(job.items):
         assert [each.attempt for each in dispatches if each.item == number] == list(range(1, item.attempt + 1))
         assert item.attempt <= job.max_attempts
     tried = {item.attempt > 0 for item in job.items if not (item.reason and item.reason.role)}
     assert len(tried) <= 1, "all that have their inputs are dispatched, or none"
-    ends = [news for news in told if isinstance(news, Complete | End)]
-    settles = [news for news in told if isinstance(news, Settle)]
-    assert len(settles) <= 1
-    assert [news for news in told if not isinstance(news, Settle)] == [*dispatches, *ends]
-    assert len(ends) == (job.phase not in OPEN)
+    ends = [effect for effect in effects if isinstance(effect, Completion | End)]
+    stop_requests = [effect for effect in effects if isinstance(effect, StopRequest)]
+    assert len(stop_requests) <= 1
+    assert [effect for effect in effects if not isinstance(effect, StopRequest)] == [
+        *dispatches,
+        *ends,
+    ]
+    assert len(ends) == (job.phase not in OPEN_PHASES)
     rendered = job.phase is Phase.COMPLETED
-    assert rendered == (Complete() in ends)
-    assert not rendered or {item.step for item in job.items} <= {Step.SUCCEEDED, Step.FAILED}
-    begun = sum(item.step in {Step.SUCCEEDED, Step.RUNNING} for item in job.items)
-    assert job.due(9) <= 9 * begun // len(job.items)
-    assert (job.due(9) > 0) == (begun > 0 and job.phase in {Phase.COMPLETED, Phase.CANCELLED})
+    assert rendered == (Completion() in ends)
+    assert not rendered or {item.state for item in job.items} <= {ItemState.SUCCEEDED, ItemState.FAILED}
+    begun = sum(item.state in {ItemState.SUCCEEDED, ItemState.RUNNING} for item in job.items)
+    assert job.amount_due(9) <= 9 * begun // len(job.items)
+    assert (job.amount_due(9) > 0) == (begun > 0 and job.phase in {Phase.COMPLETED, Phase.CANCELLED})
 
 
 @given(st.data(), st.lists(st.integers(0, 2), min_size=1, max_size=3))
@@ -109,17 +108,17 @@ def test_facts_of_a_good_life_lead_to_one_end_in_any_order_and_number(data: st.D
             [AttemptFailed(item, n, 1, WHY, retryable=True) for item, many in tried if n <= many]
             + [fact for item, many in tried if n == many + 1 for fact in _made(item, n)]
         ]
-    job, told, past = job_of(len(failures), [*INPUTS], NOON, None, 3), Counter[str](), list[Fact]()
+    job, effects, past = job_of(len(failures), [*INPUTS], NOON, None, 3), Counter[str](), list[Fact]()
     for stage in filter(None, stages):
         again = data.draw(st.lists(st.sampled_from([*past, *stage]), max_size=8))
         for fact in data.draw(st.permutations([*stage, *again])):
-            job, news = apply(job, fact)
-            told.update(type(each).__name__ for each in news)
+            job, new_effects = apply(job, fact)
+            effects.update(type(each).__name__ for each in new_effects)
         past += stage
     assert job.phase is Phase.COMPLETED
     assert [item.attempt for item in job.items] == [many + 1 for many in failures]
-    assert job.vendor_ms == told["Dispatch"] == sum(failures) + len(failures)
-    assert (told["Complete"], told["End"]) == (1, 0)
+    assert job.vendor_ms == effects["Dispatch"] == sum(failures) + len(failures)
+    assert (effects["Completion"], effects["End"]) == (1, 0)
 
 
 def _made(item: int, attempt: int) -> list[Fact]:

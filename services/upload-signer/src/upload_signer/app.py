@@ -1,4 +1,4 @@
-"""The service, put together."""
+"""The composition of the service."""
 
 from closet_chassis.leased_work import LeasedWorker
 from closet_chassis.lifecycle import Process
@@ -10,15 +10,15 @@ from closet_storage.objects import open_store
 from closet_storage.pool import PicturePool
 from closet_storage.signing import Signer
 
-from upload_signer.domain import SHARE_PER_DECODER
+from upload_signer.domain import TENANT_LIMIT_PER_DECODER
 from upload_signer.rpc import requests
 from upload_signer.settings import Settings
 from upload_signer.subscriptions import subscriptions
-from upload_signer.worker import SWEEP_AFTER_S, Checker
+from upload_signer.worker import SWEEP_AFTER_S, UploadChecker
 
 
 async def build(process: Process[Settings]) -> None:
-    """Wire everything; it is taken apart in reverse order."""
+    """Open the resources, wire and start the service. The process closes everything in reverse order."""
     settings, stack = process.settings, process.stack
     await prepare(settings, "closet_messaging", "upload_signer")
     pool = await stack.enter_async_context(open_pool(settings))
@@ -30,8 +30,8 @@ async def build(process: Process[Settings]) -> None:
     bus = await stack.enter_async_context(
         open_bus(process, Service.UPLOAD_SIGNER, pool, subscriptions(wake.set), answers)
     )
-    checker = Checker(bus.transaction, objects, pictures, settings.picture_workers * SHARE_PER_DECODER)
-    lane = LeasedWorker(
+    checker = UploadChecker(bus.transaction, objects, pictures, settings.picture_workers * TENANT_LIMIT_PER_DECODER)
+    worker = LeasedWorker(
         "checks",
         checker.claim,
         checker.work,
@@ -40,5 +40,5 @@ async def build(process: Process[Settings]) -> None:
         wake=wake,
         finish_s=settings.stop_timeout_s / 3,
     )
-    process.background.start("checks", lane.run())
+    process.background.start("checks", worker.run())
     process.background.start("sweep", work_loop(checker.sweep, Wake(), SWEEP_AFTER_S))

@@ -1,4 +1,4 @@
-"""`python -m upload_signer recover`: what was found out about uploads, as the service had told the jobs."""
+"""`python -m upload_signer recover`: restore the results of checks from the events that the service emitted."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from closet_recovery.command import parser, run
 from closet_recovery.recovery import Plan
 
 from upload_signer import domain, store
-from upload_signer.domain import Owner, Refusal, State
+from upload_signer.domain import Owner, Rejection, State
 from upload_signer.settings import Settings
-from upload_signer.store import Waiting
+from upload_signer.store import WaitingJob
 from upload_signer.subscriptions import subscriptions
 
-_OF_THE_JOB = frozenset(refusal.code for refusal in (domain.NOT_FOUND, domain.MISSING, domain.MASK_DOES_NOT_FIT))
-"""Refusals that say nothing about the upload for another job, or for a later one."""
+_JOB_SPECIFIC = frozenset(rejection.code for rejection in (domain.NOT_FOUND, domain.MISSING, domain.MASK_DOES_NOT_FIT))
+"""Codes of rejections that do not hold for another job, or for a later one."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def plan(_settings: Settings) -> Plan:
-    """How this service recovers."""
+    """Return how this service recovers."""
     return Plan(
         service=Service.UPLOAD_SIGNER,
         handlers=subscriptions(lambda: None),
@@ -34,14 +34,14 @@ def plan(_settings: Settings) -> Plan:
 
 
 async def _settle(tx: Tx, event: Event[UploadReady | UploadRejected]) -> None:
-    """The upload is settled so, and the job waits for it no more."""
+    """Settle the upload as the event says, and end the job's wait for it."""
     data = event.data
     owner = Owner(event.tenantid, data.user_id)
     known = (await store.find(tx.conn, [data.upload_id])).get(data.upload_id)
     if known is not None and known.owner == owner and known.state is State.UNCHECKED:
         if isinstance(data, UploadReady):
             await store.mark_ready(tx.conn, {data.upload_id: data.asset})
-        elif data.code not in _OF_THE_JOB:
-            await store.mark_rejected(tx.conn, {data.upload_id: Refusal(data.code, data.message)})
-    waiting = Waiting(data.upload_id, data.job_id, owner, event.id, event.traceparent)
-    await store.stop_waiting(tx.conn, [waiting])
+        elif data.code not in _JOB_SPECIFIC:
+            await store.mark_rejected(tx.conn, {data.upload_id: Rejection(data.code, data.message)})
+    waiting = WaitingJob(data.upload_id, data.job_id, owner, event.id, event.traceparent)
+    await store.delete_waiting_jobs(tx.conn, [waiting])

@@ -1,4 +1,4 @@
-"""The table: request -> what answers it."""
+"""The table: request -> handler."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,17 +11,17 @@ from closet_messaging.rpc import RpcHandler
 from closet_storage.signing import Signer
 
 from upload_signer import domain, handlers, store
-from upload_signer.handlers import Signing
+from upload_signer.handlers import PutSigning
 from upload_signer.store import PutUrl
 
 
 def requests(pool: Pool, signer: Signer, sse: str, tag: str) -> Mapping[type[Request[Any]], RpcHandler]:
-    """Every request that this service answers; `signer` signs for the endpoint that those outside use."""
+    """Return the handler of each request; `signer` signs for the endpoint that clients use."""
 
-    async def remember(urls: Sequence[PutUrl]) -> Sequence[None]:
+    async def record_urls(urls: Sequence[PutUrl]) -> Sequence[None]:
         async with pool.acquire() as conn:
-            await store.remember_put_urls(conn, urls, domain.PUT_EXPIRES_S, domain.UNUSED_KEPT_S)
+            await store.upsert_put_urls(conn, urls, domain.PUT_EXPIRES_S, domain.UNUSED_RETENTION_S)
         return [None] * len(urls)
 
-    signing = Signing(signer, Batcher(remember).submit, sse, tag)
+    signing = PutSigning(signer, Batcher(record_urls).submit, sse, tag)
     return {SignPut: partial(handlers.sign_put, signing), SignGet: partial(handlers.sign_get, signer)}

@@ -1,4 +1,4 @@
-"""What an operator may set."""
+"""The settings of the service."""
 
 from closet_storage.access import StorageSettings
 from closet_storage.signing import UPLOAD_TAG
@@ -6,9 +6,9 @@ from pydantic import Field
 
 
 class Settings(StorageSettings):
-    """The S3_* settings and these, beside what every service has."""
+    """The settings of uploads, the S3_* settings and those of every service."""
 
-    # What the bucket's own rule removes after a day; empty where storage knows no tags.
+    # The tag of uploads that the bucket's own rule removes after a day; empty if the storage has no tags.
     s3_upload_tag: str = Field(default=UPLOAD_TAG, pattern=f"^({UPLOAD_TAG})?$", validation_alias="S3_UPLOAD_TAG")
-    check_width: int = Field(default=8, ge=1)  # uploads in hand at once
+    check_width: int = Field(default=8, ge=1)  # the most uploads checked at once
     picture_workers: int = Field(default=1, ge=1)  # processes that decode pictures

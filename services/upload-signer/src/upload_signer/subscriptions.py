@@ -1,4 +1,4 @@
-"""The table: event -> what handles it."""
+"""The table: event -> handler."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -11,5 +11,5 @@ from upload_signer import handlers
 
 
 def subscriptions(wake: Callable[[], None]) -> Mapping[type[EventData], Handler]:
-    """Every event that this service takes; `wake` is called when there is something to check."""
+    """Return the handler of each event; `wake` is called when there is something to check."""
     return {JobAccepted: partial(handlers.check_inputs, wake)}

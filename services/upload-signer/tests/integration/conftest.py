@@ -47,7 +47,7 @@ def tenant() -> str:
 
 @dataclass
 class World:
-    """Everybody else: the gateway, the orchestrator, the shopper, and whoever looks into storage."""
+    """Everybody else: the gateway, the orchestrator, the shopper, and access to storage."""
 
     nc: Client
     gateway: Client
@@ -97,18 +97,18 @@ class World:
         trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         return new_event(data, tenant=tenant or self.tenant, traceparent=trace)
 
-    async def say(self, *events: Event[JobAccepted]) -> None:
-        """What is said twice is in the stream twice: the message id, by which the bus would know it, is left out."""
+    async def publish(self, *events: Event[JobAccepted]) -> None:
+        """Publish without message ids, so that an event published twice is in the stream twice."""
         for event in events:
             await self.nc.jetstream().publish(event.type, encode(event))
 
     async def job(self, *upload_ids: str, **details: Any) -> str:
         event = self.accepted(*upload_ids, **details)
-        await self.say(event)
+        await self.publish(event)
         return event.data.job_id
 
-    async def heard(self, job_id: str) -> list[Event[Any]]:
-        """What was told about the uploads of a job, oldest first."""
+    async def events(self, job_id: str) -> list[Event[Any]]:
+        """Return the events about the uploads of a job, oldest first."""
         js = self.nc.jetstream()
         last = (await js.stream_info("CLOSET_UPLOAD")).state.last_seq
         events = [decode((await js.get_msg("CLOSET_UPLOAD", seq)).data or b"") for seq in range(1, last + 1)]
@@ -116,8 +116,8 @@ class World:
 
     async def answers(self, job_id: str, count: int = 1, timeout: float = 20) -> list[Event[Any]]:  # noqa: ASYNC109 a deadline
         async def enough() -> list[Event[Any]] | None:
-            heard = await self.heard(job_id)
-            return heard if len(heard) >= count else None
+            found = await self.events(job_id)
+            return found if len(found) >= count else None
 
         return await eventually(enough, timeout=timeout)
 

@@ -24,9 +24,9 @@ from closet_storage.keys import input_key
 from PIL import Image
 from upload_signer import store
 from upload_signer.domain import Owner, pictures_of_masks
-from upload_signer.store import Claim
+from upload_signer.store import ClaimRequest
 from upload_signer.subscriptions import subscriptions
-from upload_signer.worker import Away, Checker, Outcome, _write
+from upload_signer.worker import Outcome, Unavailable, UploadChecker, _write
 
 
 def png(image: Image.Image) -> bytes:
@@ -53,7 +53,7 @@ async def test_a_mask_stays_as_it_was_drawn(start: Any, world: Any) -> None:
     raw = mask_png()
     image, mask = await world.upload(person_jpeg()), await world.upload(raw, "image/png")
     event = an_edit(world, image, mask)
-    await world.say(event)
+    await world.publish(event)
     told = {each.data.upload_id: each.data.asset for each in await world.answers(event.data.job_id, 2)}
     assert told[image].content_type == "image/jpeg"
     asset = told[mask]
@@ -68,8 +68,8 @@ async def test_it_is_a_mask_if_any_waiting_job_says_so(pool: Pool) -> None:
     owner, until = Owner("acme", "u-1"), datetime.now(UTC) + timedelta(minutes=15)
     async with pool.acquire() as conn, conn.transaction():
         for is_mask in (False, True, False):
-            await store.want(conn, {"upl_1": is_mask, "upl_2": False}, owner, until)
-        checks = await store.claim(conn, Claim(uuid4(), 15, 9, share=9))
+            await store.upsert_pending(conn, {"upl_1": is_mask, "upl_2": False}, owner, until)
+        checks = await store.claim(conn, ClaimRequest(uuid4(), 15, 9, tenant_limit=9))
     assert {check.upload_id: check.is_mask for check in checks} == {"upl_1": True, "upl_2": False}
 
 
@@ -88,7 +88,7 @@ async def test_a_mask_of_its_picture_s_shape_may_select_all_of_it(
     await start()
     image, mask = await world.upload(person_jpeg()), await world.upload(white(*size), "image/png")
     event = an_edit(world, image, mask)
-    await world.say(event)
+    await world.publish(event)
     assert rejected(await world.answers(event.data.job_id, 2)) == {}
 
 
@@ -97,13 +97,13 @@ async def test_a_mask_of_another_shape_is_rejected(start: Any, world: Any, size:
     await start()
     image, mask = await world.upload(person_jpeg()), await world.upload(white(*size), "image/png")
     event = an_edit(world, image, mask)
-    await world.say(event)
+    await world.publish(event)
     assert rejected(await world.answers(event.data.job_id, 2)) == {mask: "mask_does_not_fit"}
     # Of uploads that are settled it is known at once; the same mask may fit another picture.
     again = an_edit(world, image, mask)
     fitting = an_edit(world, await world.upload(png(Image.new("RGB", size))), mask)
     if min(size) >= 384:
-        await world.say(again, fitting)
+        await world.publish(again, fitting)
         assert rejected(await world.answers(again.data.job_id, 2)) == {mask: "mask_does_not_fit"}
         assert rejected(await world.answers(fitting.data.job_id, 2)) == {}
 
@@ -112,7 +112,7 @@ async def test_a_mask_that_selects_nothing_is_rejected(start: Any, world: Any) -
     await start()
     image, mask = await world.upload(person_jpeg()), await world.upload(png(Image.new("L", (960, 1280), 20)))
     event = an_edit(world, image, mask)
-    await world.say(event)
+    await world.publish(event)
     events = await world.answers(event.data.job_id, 2)
     assert rejected(events) == {mask: "mask_selects_nothing"}
     assert "white" in next(each.data.message for each in events if isinstance(each.data, UploadRejected))
@@ -121,7 +121,7 @@ async def test_a_mask_that_selects_nothing_is_rejected(start: Any, world: Any) -
 async def test_a_mask_whose_picture_never_came_is_not_to_blame(start: Any, world: Any) -> None:
     await start()
     event = an_edit(world, new_id("upl"), await world.upload(white(10, 10), "image/png"))
-    await world.say(event)
+    await world.publish(event)
     assert set(rejected(await world.answers(event.data.job_id, 2)).values()) == {"input_missing"}
 
 
@@ -129,7 +129,9 @@ async def test_of_a_mask_and_its_picture_settled_at_once_the_later_speaks(pool: 
     """Two transactions that do not see each other: the second waits until it can see the first."""
     image, mask, event = await _waiting(pool, world)
     async with pool.acquire() as conn, conn.transaction():
-        checks = {check.upload_id: check for check in await store.claim(conn, Claim(uuid4(), 60, 9, share=9))}
+        checks = {
+            check.upload_id: check for check in await store.claim(conn, ClaimRequest(uuid4(), 60, 9, tenant_limit=9))
+        }
     async with transaction(pool, _Nobody()) as tx:
         await _write(tx, [Outcome(checks[image], _asset(960, 1280), None)])
         other = asyncio.create_task(_checker(pool)._record([Outcome(checks[mask], _asset(300, 200), None)]))
@@ -138,7 +140,7 @@ async def test_of_a_mask_and_its_picture_settled_at_once_the_later_speaks(pool: 
     assert await pool.fetchval("SELECT count(*) FROM waiting_jobs") == 0
     await start()  # its relay publishes what they have left
     assert rejected(await world.answers(event.data.job_id, 2)) == {mask: "mask_does_not_fit"}
-    assert len(await world.heard(event.data.job_id)) == 2
+    assert len(await world.events(event.data.job_id)) == 2
 
 
 @pytest.mark.parametrize("first", ["image", "mask"])
@@ -146,7 +148,9 @@ async def test_the_first_to_be_settled_does_not_speak_for_the_pair(pool: Pool, w
     image, mask, _ = await _waiting(pool, world)
     checker = _checker(pool)
     async with pool.acquire() as conn, conn.transaction():
-        checks = {check.upload_id: check for check in await store.claim(conn, Claim(uuid4(), 60, 9, share=9))}
+        checks = {
+            check.upload_id: check for check in await store.claim(conn, ClaimRequest(uuid4(), 60, 9, tenant_limit=9))
+        }
     order = [image, mask] if first == "image" else [mask, image]
     await checker._record([Outcome(checks[order[0]], _asset(960, 1280), None)])
     assert [row["upload_id"] for row in await pool.fetch("SELECT upload_id FROM waiting_jobs")] == (
@@ -161,10 +165,12 @@ async def test_a_mask_does_not_wait_for_a_picture_that_nobody_wants_any_more(poo
     image, mask, _ = await _waiting(pool, world)
     checker = _checker(pool)
     async with pool.acquire() as conn, conn.transaction():
-        checks = {check.upload_id: check for check in await store.claim(conn, Claim(uuid4(), 60, 9, share=9))}
+        checks = {
+            check.upload_id: check for check in await store.claim(conn, ClaimRequest(uuid4(), 60, 9, tenant_limit=9))
+        }
     await checker._record([Outcome(checks[mask], _asset(960, 1280), None)])
     await pool.execute("UPDATE uploads SET wanted_until = now() WHERE upload_id = $1", image)
-    await checker._record([Outcome(checks[image], Away(30), None)])
+    await checker._record([Outcome(checks[image], Unavailable(30), None)])
     assert await pool.fetchval("SELECT count(*) FROM waiting_jobs") == 0
 
 
@@ -194,9 +200,9 @@ class _Nobody:
         """Leave them to the sweeper."""
 
 
-def _checker(pool: Pool) -> Checker:
+def _checker(pool: Pool) -> UploadChecker:
     neither: Any = None
-    return Checker(lambda: transaction(pool, _Nobody()), objects=neither, pictures=neither)
+    return UploadChecker(lambda: transaction(pool, _Nobody()), objects=neither, pictures=neither)
 
 
 def _asset(width: int, height: int) -> Asset:

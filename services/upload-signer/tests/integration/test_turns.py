@@ -14,7 +14,7 @@ from closet_contracts.ownership import Service
 from closet_devstack.testing import eventually
 from closet_messaging.transaction import Tx, transaction
 from upload_signer.store import Check, checks
-from upload_signer.worker import Checker
+from upload_signer.worker import UploadChecker
 
 _MB = 1 << 20
 
@@ -26,12 +26,14 @@ class _Nobody:
         """Leave them to the sweeper."""
 
 
-class Recorder(Checker):
+class Recorder(UploadChecker):
     """A worker whose checks only end when they are told to; it notes whose it began, in order."""
 
-    def __init__(self, pool: Pool, share: int) -> None:
+    def __init__(self, pool: Pool, tenant_limit: int) -> None:
         neither: Any = None
-        super().__init__(lambda: transaction(pool, _Nobody()), objects=neither, pictures=neither, share=share)
+        super().__init__(
+            lambda: transaction(pool, _Nobody()), objects=neither, pictures=neither, tenant_limit=tenant_limit
+        )
         self.begun: list[str] = []
 
     async def _work(self, check: Check) -> None:
@@ -51,7 +53,7 @@ async def _wait(pool: Pool, tenant: str, uploads: Sequence[tuple[str, float, int
     )
 
 
-async def _claim_all(checker: Checker, limit: int = 1) -> list[str]:
+async def _claim_all(checker: UploadChecker, limit: int = 1) -> list[str]:
     """All that is due, in the order of the claims; each is done before the next is claimed."""
     order = []
     while checks := (await checker.claim(limit)).items:
@@ -63,9 +65,9 @@ async def _claim_all(checker: Checker, limit: int = 1) -> list[str]:
 
 async def test_twelve_huge_pictures_of_one_tenant_delay_nobody(pool: Pool) -> None:
     await _wait(pool, "big", [(f"big-{i:02}", 60 - i, 10 * _MB) for i in range(12)])
-    checker = Recorder(pool, share=2)
+    checker = Recorder(pool, tenant_limit=2)
     first = await checker.claim(8)
-    assert [check.upload_id for check in first.items] == ["big-00", "big-01"], "its share, though all else is idle"
+    assert [check.upload_id for check in first.items] == ["big-00", "big-01"], "its limit, though all else is idle"
     assert first.more, "the rest is claimed as soon as one of them is done"
     for name in ("aa", "zz"):
         await _wait(pool, name, [(f"{name}-1", 0, _MB), (f"{name}-2", 0, _MB)])
@@ -78,7 +80,7 @@ async def test_twelve_huge_pictures_of_one_tenant_delay_nobody(pool: Pool) -> No
 async def test_tenants_take_turns_whatever_their_number_and_names(pool: Pool) -> None:
     for tenant, count in (("a", 5), ("b", 2), ("c", 1)):
         await _wait(pool, tenant, [(f"{tenant}{i}", 50 - i, 0) for i in range(count)])
-    assert await _claim_all(Recorder(pool, share=2)) == ["a0", "b0", "c0", "a1", "b1", "a2", "a3", "a4"]
+    assert await _claim_all(Recorder(pool, tenant_limit=2)) == ["a0", "b0", "c0", "a1", "b1", "a2", "a3", "a4"]
 
 
 @pytest.mark.parametrize("limit", [2, 3, 8])
@@ -86,22 +88,22 @@ async def test_nobody_is_left_out_when_several_are_claimed_at_once(pool: Pool, l
     names = [f"t{i}-{j}" for i in range(7) for j in range(4)]
     for i in range(7):
         await _wait(pool, f"t{i}", [(f"t{i}-{j}", 50 - j, 0) for j in range(4)])
-    order = await _claim_all(Recorder(pool, share=2), limit)
+    order = await _claim_all(Recorder(pool, tenant_limit=2), limit)
     assert sorted(order) == names
     assert [min(order.index(f"t{i}-{j}") for j in range(4)) < 14 for i in range(7)] == [True] * 7
 
 
 async def test_small_pictures_overtake_large_ones_that_have_not_waited_long(pool: Pool) -> None:
     await _wait(pool, "t", [("large", 5, 10 * _MB), ("small", 1, 100_000), ("older small", 3, 100_000)])
-    assert await _claim_all(Recorder(pool, share=2)) == ["older small", "small", "large"]
+    assert await _claim_all(Recorder(pool, tenant_limit=2)) == ["older small", "small", "large"]
     await _wait(pool, "t", [("large", 15, 10 * _MB), ("small", 1, 100_000)])
-    assert await _claim_all(Recorder(pool, share=2)) == ["large", "small"], "it has waited long enough"
+    assert await _claim_all(Recorder(pool, tenant_limit=2)) == ["large", "small"], "it has waited long enough"
 
 
 async def test_a_lane_goes_on_with_a_tenant_when_one_of_its_share_is_done(pool: Pool) -> None:
     """Not only when it looks by itself: that is an hour away here."""
     await _wait(pool, "t", [(f"{i:02}", 60 - i, 0) for i in range(12)])
-    checker = Recorder(pool, share=2)
+    checker = Recorder(pool, tenant_limit=2)
     lane = LeasedWorker("checks", checker.claim, checker.work, checker.renew, concurrency=8, idle_s=3600)
     task = asyncio.create_task(lane.run())
     await eventually(lambda: pool.fetchval("SELECT count(*) = 0 FROM uploads"))
@@ -113,7 +115,7 @@ async def test_a_lane_goes_on_with_a_tenant_when_one_of_its_share_is_done(pool: 
 async def test_a_check_that_is_done_during_a_claim_has_held_back_others(pool: Pool) -> None:
     """Its lane has to look again: nobody else will say that there is room."""
     await _wait(pool, "t", [(f"{i}", 60 - i, 0) for i in range(4)])
-    checker = Recorder(pool, share=2)
+    checker = Recorder(pool, tenant_limit=2)
     first, _ = (await checker.claim(8)).items
     begin = checker.begin
 

@@ -44,7 +44,7 @@ async def _gone(world: Any, upload_id: str) -> bool:
 async def test_events_carry_owner_cause_and_trace(start: Any, world: Any) -> None:
     await start()
     event = world.accepted(await world.upload(person_jpeg()))
-    await world.say(event)
+    await world.publish(event)
     [told] = await world.answers(event.data.job_id)
     assert (told.tenantid, told.data.user_id) == (world.tenant, "u-1")
     assert (told.causationid, told.correlationid) == (event.id, event.data.job_id)
@@ -57,7 +57,7 @@ async def test_inputs_of_work_of_a_kind_that_a_newer_release_knows_are_checked_a
     await start()
     event = world.accepted(await world.upload(person_jpeg()))
     work = WORK.validate_python({"kind": "shoes", "laces": True}, context=TOLERANT)
-    await world.say(replace(event, data=event.data.model_copy(update={"work": work})))
+    await world.publish(replace(event, data=event.data.model_copy(update={"work": work})))
     [told] = await world.answers(event.data.job_id)
     assert isinstance(told.data, UploadReady)
 
@@ -65,7 +65,7 @@ async def test_inputs_of_work_of_a_kind_that_a_newer_release_knows_are_checked_a
 async def test_every_waiting_job_is_told_once_and_later_ones_at_once(start: Any, world: Any, pool: Pool) -> None:
     upload_id = await world.place(person_jpeg())
     events = [world.accepted(upload_id) for _ in range(5)]
-    await world.say(*events, *events)
+    await world.publish(*events, *events)
     await start()
     for event in events:
         [told] = await world.answers(event.data.job_id)
@@ -73,7 +73,7 @@ async def test_every_waiting_job_is_told_once_and_later_ones_at_once(start: Any,
     later = await world.job(upload_id, upload_id)
     assert [type(event.data) for event in await world.answers(later)] == [UploadReady]
     assert await pool.fetchval("SELECT count(*) FROM waiting_jobs") == 0
-    assert [len(await world.heard(event.data.job_id)) for event in events] == [1] * 5
+    assert [len(await world.events(event.data.job_id)) for event in events] == [1] * 5
 
 
 async def test_two_replicas_share_the_work_and_tell_once(start: Any, world: Any) -> None:
@@ -81,11 +81,11 @@ async def test_two_replicas_share_the_work_and_tell_once(start: Any, world: Any)
     await start()
     uploads = [await world.upload(person_jpeg()) for _ in range(6)]
     events = [world.accepted(one, other) for one in uploads for other in uploads if one < other]
-    await world.say(*events)
+    await world.publish(*events)
     for event in events:
         told = await world.answers(event.data.job_id, 2)
         assert {one.data.upload_id for one in told} == {item.upload_id for item in event.data.inputs}
-    assert [len(await world.heard(event.data.job_id)) for event in events] == [2] * len(events)
+    assert [len(await world.events(event.data.job_id)) for event in events] == [2] * len(events)
 
 
 async def test_what_was_never_uploaded_is_missing_and_may_still_come(start: Any, world: Any, pool: Pool) -> None:
@@ -187,7 +187,7 @@ async def test_an_upload_that_is_being_checked_is_its_first_owners(start: Any, w
     upload_id = await world.place(person_jpeg())
     mine = world.accepted(upload_id)
     theirs = world.accepted(upload_id, user_id="u-2")
-    await world.say(mine, theirs)
+    await world.publish(mine, theirs)
     await start()
     [ready] = await world.answers(mine.data.job_id)
     assert isinstance(ready.data, UploadReady)

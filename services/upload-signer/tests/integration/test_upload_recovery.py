@@ -13,9 +13,9 @@ from closet_devstack.testing import eventually
 from closet_messaging.inbox import handle_batch
 from closet_messaging.transaction import transaction
 from upload_signer import store
-from upload_signer.domain import Refusal
+from upload_signer.domain import Rejection
 from upload_signer.subscriptions import subscriptions
-from upload_signer.worker import Checker, Outcome
+from upload_signer.worker import Outcome, UploadChecker
 
 _NEW = "INSERT INTO uploads (upload_id, tenant_id, user_id, wanted_until) VALUES ($1, 't', 'p', now())"
 
@@ -27,10 +27,10 @@ class _Nobody:
         """Leave them to the sweeper."""
 
 
-def _checker(pool: Pool) -> Checker:
+def _checker(pool: Pool) -> UploadChecker:
     """A worker of another replica, which does only what a test tells it to."""
     neither: Any = None
-    return Checker(lambda: transaction(pool, _Nobody()), objects=neither, pictures=neither, share=5)
+    return UploadChecker(lambda: transaction(pool, _Nobody()), objects=neither, pictures=neither, tenant_limit=5)
 
 
 async def _expire(pool: Pool) -> None:
@@ -48,9 +48,9 @@ async def test_a_check_that_died_with_its_process_is_done_by_another(start: Any,
     [told] = await world.answers(event.data.job_id)
     assert isinstance(told.data, UploadReady)
     # It was not dead after all, only slow: what it found is not believed.
-    assert await dead._settle.submit(Outcome(check, Refusal("picture_damaged", "No."), None)) is False
+    assert await dead._settle_batcher.submit(Outcome(check, Rejection("picture_damaged", "No."), None)) is False
     assert await pool.fetchval("SELECT state FROM uploads") == "ready"
-    assert len(await world.heard(event.data.job_id)) == 1
+    assert len(await world.events(event.data.job_id)) == 1
 
 
 async def test_a_lease_is_kept_while_its_holder_lives(pool: Pool) -> None:
@@ -125,7 +125,7 @@ async def test_a_storage_that_is_away_is_waited_for(start: Any, world: Any, pool
     stack = await start(S3_ENDPOINT=url)
     job_id = await world.job(upload_id)
     await eventually(lambda: pool.fetchval("SELECT tries >= 1 AND lease IS NULL FROM uploads"))
-    assert await world.heard(job_id) == []
+    assert await world.events(job_id) == []
     door.shut = False
     [told] = await world.answers(job_id)
     assert isinstance(told.data, UploadReady)
@@ -137,7 +137,7 @@ async def test_an_upload_that_no_job_waits_for_any_more_is_forgotten(pool: Pool)
     checker = _checker(pool)
     async with transaction(pool, _Nobody()) as tx:
         await tx.conn.execute(_NEW, "u")
-        await tx.conn.execute(store.WAIT, "u", "job_1", uuid4(), None, [])
+        await tx.conn.execute(store.ADD_WAITING_JOB, "u", "job_1", uuid4(), None, [])
     [check] = (await checker.claim(1)).items
     async with transaction(pool, _Nobody()) as tx:
         await store.retry(tx.conn, {check.upload_id: 1.0})
@@ -152,7 +152,7 @@ async def test_several_checks_are_settled_in_one_transaction(pool: Pool) -> None
             await tx.conn.execute(_NEW, name)
     a, b, c = sorted((await checker.claim(5)).items, key=lambda check: check.upload_id)
     asset = Asset(key="k", content_type="image/png", width=1, height=1, size_bytes=1, sha256="0" * 64)
-    outcomes = [Outcome(a, asset, None), Outcome(b, Refusal("picture_damaged", "No."), None), Outcome(c, asset, None)]
+    outcomes = [Outcome(a, asset, None), Outcome(b, Rejection("picture_damaged", "No."), None), Outcome(c, asset, None)]
     assert await checker._record(outcomes) == [True, True, True]
     rows = await pool.fetch("SELECT upload_id, state FROM uploads ORDER BY upload_id")
     assert [(row["upload_id"], row["state"]) for row in rows] == [("a", "ready"), ("b", "rejected"), ("c", "ready")]

@@ -1,6 +1,6 @@
 """Rules of uploads."""
 
-from upload_signer.domain import is_sha256, is_usable_result, retry_after_s
+from upload_signer.domain import is_result_key, is_sha256, retry_after_s
 
 
 def test_retries_come_later_each_time_but_not_too_late() -> None:
@@ -18,7 +18,7 @@ def test_a_digest_has_64_lower_case_hex_digits() -> None:
 
 
 def test_results_only() -> None:
-    assert is_usable_result("acme", "tenant/acme/results/job_1/result_0.png")
-    assert not is_usable_result("acme", "tenant/acme/inputs/upl_1.jpg")
-    assert is_usable_result("acme", "tenant/acme/results/job_1/result_7.json")
-    assert not is_usable_result("acme", "tenant/other/results/job_1/result_7.json")
+    assert is_result_key("acme", "tenant/acme/results/job_1/result_0.png")
+    assert not is_result_key("acme", "tenant/acme/inputs/upl_1.jpg")
+    assert is_result_key("acme", "tenant/acme/results/job_1/result_7.json")
+    assert not is_result_key("acme", "tenant/other/results/job_1/result_7.json")

@@ -15,7 +15,7 @@ _APP0, _APP1, _APP2, _APP14, _APP15 = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF
 _LONGEST = {_SOS: 14, _DHT: 2 + 8 * (17 + 256), _DAC: 2 + 32, _DQT: 2 + 4 * 129, _DRI: 4}
 # In the coded pixels, a marker is 0xFF and then neither a stuffed zero, nor a restart marker, nor a fill byte.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-# Before them, decoders skip whatever is no marker that has a length.
+# Before the first scan, decoders skip all bytes that are no marker with a length.
 _NEXT_SEGMENT = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
 _END = bytes((0xFF, _EOI))
 _BARE_JFIF = 14  # bytes of an APP0 that holds no thumbnail
@@ -26,7 +26,7 @@ _HUFFMAN_CODES = 256
 
 @dataclass
 class _Frame:
-    """What the header says, and which of its components have been scanned."""
+    """The frame header, and the components that have been scanned."""
 
     is_progressive: bool = False
     components: bytes = b""
@@ -34,12 +34,12 @@ class _Frame:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing can follow: a sequential picture codes each component once."""
+        """Return whether no scan can follow: a sequential picture codes each component once."""
         return not self.is_progressive and self.scanned >= set(self.components)
 
 
 @dataclass
-class _Reading:
+class _JpegParts:
     kept: list[bytes]
     frame: _Frame = field(default_factory=_Frame)
     size: tuple[int, int] = (0, 0)
@@ -49,34 +49,34 @@ class _Reading:
     scans: int = 0
 
 
-def read(data: bytes) -> Container:
-    """The first picture of the file, closed by an end marker whether it had one or not."""
-    reading = _Reading([data[:2]])
+def parse(data: bytes) -> Container:
+    """Parse the first picture of the file; add an end marker if it has none."""
+    parts = _JpegParts([data[:2]])
     is_closed = False
-    for marker, segment in _segments(data, reading.frame):
+    for marker, segment in _segments(data, parts.frame):
         is_closed = marker == _EOI
         if marker in _SOF and len(segment) > 9:  # noqa: PLR2004 marker, length, depth, two sides, a count
-            _begin_frame(reading, marker, segment)
+            _begin_frame(parts, marker, segment)
         elif marker == _SOS:
-            reading.scans += 1
-        _sort(reading, marker, segment)
+            parts.scans += 1
+        _collect(parts, marker, segment)
     if not is_closed:
-        reading.kept.append(_END)
+        parts.kept.append(_END)
     return Container(
         "JPEG",
-        b"".join(reading.kept),
-        reading.size,
-        Colour(icc=_joined(reading)),
-        reading.exif,
-        scans=reading.scans,
+        b"".join(parts.kept),
+        parts.size,
+        Colour(icc=_joined(parts)),
+        parts.exif,
+        scans=parts.scans,
         is_closed=is_closed,
     )
 
 
 def _segments(data: bytes, frame: _Frame) -> Iterator[tuple[int, bytes]]:
-    """Marker and bytes of each segment of the first picture; a scan's coded pixels are part of it.
+    """Yield marker and bytes of each segment of the first picture; a scan includes its coded pixels.
 
-    Behind a scan whatever is no segment ends the picture: bytes that cameras append have markers by chance.
+    After a scan, bytes that are no segment end the picture: what cameras append contains markers by chance.
     """
     at, scans = 2, 0
     while found := (_NEXT_MARKER if scans else _NEXT_SEGMENT).search(data, at):
@@ -96,15 +96,15 @@ def _segments(data: bytes, frame: _Frame) -> Iterator[tuple[int, bytes]]:
 
 
 def _is_segment(data: bytes, at: int, end: int, frame: _Frame) -> bool:
-    """Whether there is one between scans: a scan of this frame, or a segment with another right behind it."""
+    """Return whether there is a segment between scans: a scan of this frame, or a segment that another follows."""
     marker, body = data[at + 1], data[at + 4 : end]
     if marker in _LONGEST and end - at - 2 > _LONGEST[marker]:
         return False
     if end > len(data):
-        return marker in _LONGEST  # cut short: the decoder shall find that the picture is
+        return marker in _LONGEST  # cut short: the decoder will report it
     if marker == _SOS:
-        parts = body[0] if body else 0
-        return parts > 0 and len(body) == 4 + 2 * parts and set(body[1:-3:2]) <= set(frame.components)
+        count = body[0] if body else 0
+        return count > 0 and len(body) == 4 + 2 * count and set(body[1:-3:2]) <= set(frame.components)
     if marker == _DHT and not _are_huffman_tables(body):
         return False
     is_known = marker in _LONGEST or marker == _COM or _APP0 <= marker <= _APP15
@@ -121,32 +121,32 @@ def _are_huffman_tables(body: bytes) -> bool:
     return at == len(body)
 
 
-def _begin_frame(reading: _Reading, marker: int, segment: bytes) -> None:
-    reading.frame.is_progressive = marker in _PROGRESSIVE
-    reading.frame.components = segment[10::3]
-    reading.size = int.from_bytes(segment[7:9]), int.from_bytes(segment[5:7])
+def _begin_frame(parts: _JpegParts, marker: int, segment: bytes) -> None:
+    parts.frame.is_progressive = marker in _PROGRESSIVE
+    parts.frame.components = segment[10::3]
+    parts.size = int.from_bytes(segment[7:9]), int.from_bytes(segment[5:7])
 
 
-def _sort(reading: _Reading, marker: int, segment: bytes) -> None:
-    """Keep what decoding needs; note what is said about the picture; drop the rest."""
+def _collect(parts: _JpegParts, marker: int, segment: bytes) -> None:
+    """Keep what decoding needs, read the metadata, drop the rest."""
     body = segment[4:]
     if marker == _APP0 and body.startswith(b"JFIF\0") and len(body) >= _BARE_JFIF:
-        # It says that the colours are YCbCr; of its thumbnail nothing stays.
-        reading.kept.append(segment[:2] + (2 + _BARE_JFIF).to_bytes(2) + body[: _BARE_JFIF - 2] + b"\0\0")
+        # It declares YCbCr; its thumbnail is removed.
+        parts.kept.append(segment[:2] + (2 + _BARE_JFIF).to_bytes(2) + body[: _BARE_JFIF - 2] + b"\0\0")
     elif marker == _APP14 and body.startswith(b"Adobe") and len(body) >= _ADOBE:
-        reading.kept.append(segment[:2] + (2 + _ADOBE).to_bytes(2) + body[:_ADOBE])
-    elif marker == _APP1 and body.startswith(b"Exif\0") and not reading.exif:
-        reading.exif = tiff_of(body)
+        parts.kept.append(segment[:2] + (2 + _ADOBE).to_bytes(2) + body[:_ADOBE])
+    elif marker == _APP1 and body.startswith(b"Exif\0") and not parts.exif:
+        parts.exif = tiff_of(body)
     elif marker == _APP2 and body.startswith(_ICC) and len(body) > len(_ICC) + 2:
-        number, reading.profile_parts = body[len(_ICC)], body[len(_ICC) + 1]
-        reading.profile.setdefault(number, body[len(_ICC) + 2 :])
+        number, parts.profile_parts = body[len(_ICC)], body[len(_ICC) + 1]
+        parts.profile.setdefault(number, body[len(_ICC) + 2 :])
     elif marker in _SOF or marker in _LONGEST or marker in {_DNL, _EOI}:
-        reading.kept.append(segment)
+        parts.kept.append(segment)
 
 
-def _joined(reading: _Reading) -> bytes:
-    """The profile from its parts, if none is missing."""
-    numbers = range(1, reading.profile_parts + 1)
-    if not all(number in reading.profile for number in numbers):
+def _joined(parts: _JpegParts) -> bytes:
+    """Join the parts of the ICC profile; b"" if one is missing."""
+    numbers = range(1, parts.profile_parts + 1)
+    if not all(number in parts.profile for number in numbers):
         return b""
-    return b"".join(reading.profile[number] for number in numbers)
+    return b"".join(parts.profile[number] for number in numbers)

@@ -1,4 +1,4 @@
-"""What a picture file holds, taken apart."""
+"""A picture file, parsed."""
 
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -9,10 +9,10 @@ Chromaticities = tuple[float, float, float, float, float, float, float, float]
 
 @dataclass(frozen=True)
 class Colour:
-    """How the file says its numbers are to be shown; nothing said means sRGB.
+    """The colour space that the file declares; sRGB if it declares none.
 
     Args:
-        icc: an ICC profile, b"" for none. It goes before the others.
+        icc: an ICC profile, b"" for none. It takes precedence over the others.
         gamma: the exponent of the encoding as in PNG's gAMA (1.0 is linear light); None is sRGB's curve.
         chromaticities: of the white point and the primaries; None are sRGB's.
     """
@@ -24,18 +24,18 @@ class Colour:
 
 @dataclass(frozen=True)
 class Container:
-    """A picture file with its pixels apart from what is said about them.
+    """A picture file with its pixels separated from its metadata.
 
     Args:
         kind: JPEG, PNG or WEBP.
-        pixels: the file with nothing in it but what a decoder needs; the very same object if nothing was taken out.
-        size: width and height that it claims, (0, 0) where only the decoder can tell.
-        colour: how its numbers are to be shown.
+        pixels: the file reduced to what a decoder needs; the same object if nothing was removed.
+        size: width and height that the file declares, (0, 0) if only the decoder can tell.
+        colour: the colour space of its values.
         exif: the TIFF structure of its EXIF, b"" for none.
         depth: bits per sample.
-        scans: passes over all pixels that the decoder is asked to make.
-        is_closed: whether the end of its picture was found where it had to be; else `pixels` may end with what is none.
-        is_animated: whether it held more than one frame; `pixels` holds the first.
+        scans: passes over all pixels that the decoder has to make.
+        is_closed: the end of the picture was found where it has to be; otherwise `pixels` may end with other bytes.
+        is_animated: the file has more than one frame; `pixels` holds the first.
     """
 
     kind: str
@@ -48,15 +48,15 @@ class Container:
     is_closed: bool = True
     is_animated: bool = False
 
-    def keeping(self, data: bytes) -> Self:
-        """The same, with `data` itself for its pixels if those are all that it holds."""
+    def reusing(self, data: bytes) -> Self:
+        """Return this container with the object `data` as its pixels if the two are equal."""
         return replace(self, pixels=data) if self.pixels == data else self
 
 
-class Malformed(Exception):
-    """The file is not built as its format says, and its pixels cannot be told from the rest."""
+class MalformedFile(Exception):
+    """The file violates its format, and its pixels cannot be separated from the rest."""
 
 
 def tiff_of(exif: bytes) -> bytes:
-    """EXIF without the name that JPEG puts before it and some writers of other formats do too."""
+    """Return EXIF without the prefix of JPEG, which some writers of other formats add too."""
     return exif[6:] if exif.startswith(b"Exif\0") else exif

@@ -5,11 +5,11 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 
-from closet_storage.containers.model import Chromaticities, Colour, Container, Malformed, tiff_of
+from closet_storage.containers.model import Chromaticities, Colour, Container, MalformedFile, tiff_of
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
-_SAID = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf"}
+_METADATA = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf"}
 _NAME = re.compile(rb"[A-Za-z]{4}")
 _CLOSED = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
 _GREY, _RGB, _PALETTE, _GREY_ALPHA = 0, 2, 3, 4
@@ -23,13 +23,13 @@ _PRIMARIES = {1: _REC709, 9: _REC2020, 12: _DISPLAY_P3}
 _CURVES = {4: 1 / 2.2, 5: 1 / 2.8, 8: 1.0, 13: None}
 
 
-def read(data: bytes) -> Container:
-    """The picture that every viewer shows, without the further frames of an animation.
+def parse(data: bytes) -> Container:
+    """Parse the default image of the file, without the further frames of an animation.
 
     Raises:
-        Malformed: it has no header.
+        MalformedFile: the file has no header.
     """
-    kept, said = [SIGNATURE], dict[bytes, bytes]()
+    kept, metadata = [SIGNATURE], dict[bytes, bytes]()
     for name, chunk in _chunks(data):
         if name in _CRITICAL:
             kept.append(chunk)
@@ -37,25 +37,25 @@ def read(data: bytes) -> Container:
             continue
         elif name == b"tRNS" and _is_transparency(chunk, kept):
             kept.append(chunk)
-        elif name in _SAID:
-            said.setdefault(name, chunk[8:-4])
+        elif name in _METADATA:
+            metadata.setdefault(name, chunk[8:-4])
     is_closed = len(kept[-1]) == 12 + int.from_bytes(kept[-1][:4])
     if not kept[-1].startswith(_CLOSED[:8]):
         kept.append(_CLOSED)
     depth, kind = _depth_and_kind(kept)
     (width, height) = struct.unpack_from(">II", kept[1], 8)
-    exif = tiff_of(said.get(b"eXIf", b""))
-    return Container("PNG", b"".join(kept), (width, height), _colour(said, kind), exif, depth, is_closed=is_closed)
+    exif = tiff_of(metadata.get(b"eXIf", b""))
+    return Container("PNG", b"".join(kept), (width, height), _colour(metadata, kind), exif, depth, is_closed=is_closed)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and bytes of each chunk up to the end of the picture; one that is cut short is given as far as it goes."""
+    """Yield name and bytes of each chunk up to the end of the picture, the last one possibly cut short."""
     at, has_pixels = len(SIGNATURE), False
     while at + 8 <= len(data):
         length, name = struct.unpack_from(">I4s", data, at)
         is_cut = at + 12 + length > len(data)
         if not _NAME.fullmatch(name) or (is_cut and has_pixels and name != b"IDAT"):
-            return  # what follows the pixels is not the picture
+            return  # bytes after the pixels, not part of the picture
         yield name, data[at : at + 12 + length]
         if name == b"IEND" or is_cut:
             return
@@ -69,27 +69,27 @@ def _is_sound(chunk: bytes) -> bool:
 
 def _depth_and_kind(kept: list[bytes]) -> tuple[int, int]:
     if len(kept) < 2 or kept[1][4:8] != b"IHDR" or len(kept[1]) < 18:  # noqa: PLR2004 as far as the kind
-        raise Malformed
+        raise MalformedFile
     return kept[1][16], kept[1][17]
 
 
 def _is_transparency(chunk: bytes, kept: list[bytes]) -> bool:
-    """Whether it is one for pictures of this kind; viewers do without any other."""
+    """Return whether the chunk is valid for this colour type; viewers ignore any other."""
     _, kind = _depth_and_kind(kept)
     length = len(chunk) - 12
     return {_GREY: length == 2, _RGB: length == 6, _PALETTE: 0 < length <= 256}.get(kind, False)  # noqa: PLR2004
 
 
-def _colour(said: Mapping[bytes, bytes], kind: int) -> Colour:
-    """Of several statements the one that the standard puts first."""
+def _colour(metadata: Mapping[bytes, bytes], kind: int) -> Colour:
+    """Return the declared colour space, in the standard's order of precedence."""
     is_grey = kind in {_GREY, _GREY_ALPHA}
-    if (coded := said.get(b"cICP", b"")) and (found := _by_code_points(coded)):
+    if (coded := metadata.get(b"cICP", b"")) and (found := _by_code_points(coded)):
         return found
-    if icc := _profile(said.get(b"iCCP", b""), b"GRAY" if is_grey else b"RGB "):
+    if icc := _profile(metadata.get(b"iCCP", b""), b"GRAY" if is_grey else b"RGB "):
         return Colour(icc=icc)
-    if b"sRGB" in said:
+    if b"sRGB" in metadata:
         return Colour()
-    return Colour(gamma=_gamma(said.get(b"gAMA", b"")), chromaticities=_chromaticities(said.get(b"cHRM", b"")))
+    return Colour(gamma=_gamma(metadata.get(b"gAMA", b"")), chromaticities=_chromaticities(metadata.get(b"cHRM", b"")))
 
 
 def _by_code_points(body: bytes) -> Colour | None:
@@ -100,7 +100,7 @@ def _by_code_points(body: bytes) -> Colour | None:
 
 
 def _profile(body: bytes, space: bytes) -> bytes:
-    """The profile, if it is one for this kind of picture and of a size that profiles have."""
+    """Decompress the profile; b"" if it is for another colour space or too large."""
     _, _, packed = body.partition(b"\0")
     try:
         icc = zlib.decompressobj().decompress(packed[1:], _LARGEST_PROFILE + 1)

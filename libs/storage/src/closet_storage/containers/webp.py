@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from closet_storage.containers.model import Colour, Container, Malformed, tiff_of
+from closet_storage.containers.model import Colour, Container, MalformedFile, tiff_of
 
 _PIXELS = {b"VP8 ", b"VP8L", b"ALPH"}
 _ALPHA = 0x10
@@ -12,53 +12,53 @@ _ANIMATED = 0x02
 
 
 @dataclass
-class _Reading:
-    """The chunks that hold pixels, and what is said about them."""
+class _WebpParts:
+    """The chunks that hold pixels, and the metadata."""
 
     header: bytes = b""
     pixels: list[bytes] = field(default_factory=list)
     frames: list[bytes] = field(default_factory=list)
     animation: bytes = b""
-    said: dict[bytes, bytes] = field(default_factory=dict)
+    metadata: dict[bytes, bytes] = field(default_factory=dict)
 
 
-def read(data: bytes) -> Container:
-    """The picture, or the first frame of an animation, in a new RIFF frame.
+def parse(data: bytes) -> Container:
+    """Parse the picture, or the first frame of an animation, into a new RIFF container.
 
     Raises:
-        Malformed: a chunk is cut short.
+        MalformedFile: a chunk is cut short.
     """
-    reading = _Reading()
+    parts = _WebpParts()
     for name, chunk in _chunks(data):
-        _sort(reading, name, chunk)
-    is_animated = bool(reading.header and reading.header[8] & _ANIMATED)
-    kept = [reading.animation, *reading.frames] if is_animated else reading.pixels
-    if reading.header:
-        flags = reading.header[8] & (_ALPHA | _ANIMATED)
-        kept.insert(0, reading.header[:8] + bytes([flags]) + reading.header[9:])
+        _collect(parts, name, chunk)
+    is_animated = bool(parts.header and parts.header[8] & _ANIMATED)
+    kept = [parts.animation, *parts.frames] if is_animated else parts.pixels
+    if parts.header:
+        flags = parts.header[8] & (_ALPHA | _ANIMATED)
+        kept.insert(0, parts.header[:8] + bytes([flags]) + parts.header[9:])
     body = b"WEBP" + b"".join(kept)
     return Container(
         "WEBP",
         b"RIFF" + struct.pack("<I", len(body)) + body,
         _size(kept[0] if kept else b""),
-        Colour(icc=reading.said.get(b"ICCP", b"")),
-        tiff_of(reading.said.get(b"EXIF", b"")),
+        Colour(icc=parts.metadata.get(b"ICCP", b"")),
+        tiff_of(parts.metadata.get(b"EXIF", b"")),
         is_animated=is_animated,
     )
 
 
-def _sort(reading: _Reading, name: bytes, chunk: bytes) -> None:
+def _collect(parts: _WebpParts, name: bytes, chunk: bytes) -> None:
     if name in _PIXELS:
-        reading.pixels.append(chunk)
-    elif name == b"VP8X" and not reading.header:
-        reading.header = chunk[:18].ljust(18, b"\0")
-    elif name == b"ANIM" and not reading.animation:
-        reading.animation = chunk
-    elif name == b"ANMF" and not reading.frames:
-        reading.frames.append(chunk)
+        parts.pixels.append(chunk)
+    elif name == b"VP8X" and not parts.header:
+        parts.header = chunk[:18].ljust(18, b"\0")
+    elif name == b"ANIM" and not parts.animation:
+        parts.animation = chunk
+    elif name == b"ANMF" and not parts.frames:
+        parts.frames.append(chunk)
     elif name in {b"ICCP", b"EXIF"}:
         (length,) = struct.unpack_from("<I", chunk, 4)
-        reading.said.setdefault(name, chunk[8 : 8 + length])
+        parts.metadata.setdefault(name, chunk[8 : 8 + length])
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -69,15 +69,15 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         end = at + 8 + size
         if end > len(data):
             if has_pixels and name not in _PIXELS | {b"ANMF"}:
-                return  # what follows the pixels is not the picture
-            raise Malformed
+                return  # bytes after the pixels, not part of the picture
+            raise MalformedFile
         yield name, data[at:end].ljust(8 + size + size % 2, b"\0")
         has_pixels |= name in {b"VP8 ", b"VP8L", b"ANMF"}
         at = end + size % 2
 
 
 def _size(first: bytes) -> tuple[int, int]:
-    """Width and height that the file claims; its decoder takes memory for them at once."""
+    """Return the declared width and height; the decoder allocates memory for them at once."""
     name, body = first[:4], first[8:18].ljust(10, b"\0")
     if name == b"VP8X":
         return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1

@@ -1,1 +1,1 @@
-"""The life of one job, pure: what decides about it, what can happen to it, and what follows."""
+"""The state machine of one job, pure: its state, the facts that change it, and the effects of a change."""

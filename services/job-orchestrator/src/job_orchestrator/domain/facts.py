@@ -1,21 +1,21 @@
-"""What can happen to a job, and what is to be told of it."""
+"""The facts that can change a job."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from job_orchestrator.domain.job import Phase, Reason
+from job_orchestrator.domain.job import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class InputReady:
-    """An input can be used."""
+    """An input was checked and can be used."""
 
     upload_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class InputRejected:
-    """An input cannot be used."""
+    """An input was checked and cannot be used."""
 
     upload_id: str
     reason: Reason
@@ -23,19 +23,19 @@ class InputRejected:
 
 @dataclass(frozen=True, slots=True)
 class CreditsHeld:
-    """The price is set aside."""
+    """The price is held on the account."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreditsDenied:
-    """The price could not be set aside."""
+    """The price could not be held."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """The vendor took the task."""
+    """The vendor accepted the task."""
 
     item: int
     attempt: int
@@ -43,7 +43,7 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class AttemptSucceeded:
-    """The item's results are there."""
+    """The results of the item are stored."""
 
     item: int
     attempt: int
@@ -52,7 +52,7 @@ class AttemptSucceeded:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """The attempt gave no result; `retryable` if another may be made without paying the vendor twice."""
+    """The attempt produced no result. `retryable`: another attempt does not pay the vendor twice."""
 
     item: int
     attempt: int
@@ -63,55 +63,26 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequested:
-    """The owner no longer wants it."""
+    """The owner cancelled the job."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentWithdrawn:
-    """The person no longer allows their photo to be processed."""
+    """The person withdrew consent to the processing of their photo."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class DeadlinePassed:
-    """It is too late."""
+    """The deadline of the job has passed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettlementDue:
-    """Whatever is still on its way to the vendor is waited for no longer."""
+    """The cancelled job has waited long enough to learn which attempts the vendor started."""
 
 
-Preparation = InputReady | InputRejected | CreditsHeld | CreditsDenied
-Rendering = AttemptStarted | AttemptSucceeded | AttemptFailed
-Fact = Preparation | Rendering | CancelRequested | ConsentWithdrawn | DeadlinePassed | SettlementDue
-
-
-@dataclass(frozen=True, slots=True)
-class Dispatch:
-    """To be told: let this item be made."""
-
-    item: int
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Complete:
-    """To be told: the job ended with the results of at least one item."""
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """To be told: the job ended without all of its pictures."""
-
-    phase: Phase
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """To be told: nothing more of it may be begun. It ends once it is known what was, or after a while."""
-
-
-News = Dispatch | Complete | End | Settle
+PreparationFact = InputReady | InputRejected | CreditsHeld | CreditsDenied
+RenderFact = AttemptStarted | AttemptSucceeded | AttemptFailed
+Fact = PreparationFact | RenderFact | CancelRequested | ConsentWithdrawn | DeadlinePassed | SettlementDue

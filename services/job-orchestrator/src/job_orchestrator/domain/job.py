@@ -1,4 +1,4 @@
-"""What decides about a job: where it is, and how its items stand, each of which is one task at the vendor."""
+"""The state of a job and of its items. An item is one task at the vendor."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """Where a job is. `running`: all that is not ended of it is at the vendor. The last four are ends."""
+    """The phase of a job. `running`: the vendor works on every item that has not ended. The last four are final."""
 
     ACCEPTED = "accepted"
     DISPATCHED = "dispatched"
@@ -17,15 +17,15 @@ class Phase(StrEnum):
     EXPIRED = "expired"
 
 
-OPEN = frozenset({Phase.ACCEPTED, Phase.DISPATCHED, Phase.RUNNING})
+OPEN_PHASES = frozenset({Phase.ACCEPTED, Phase.DISPATCHED, Phase.RUNNING})
 NOT_AT_VENDOR = frozenset({Phase.ACCEPTED, Phase.DISPATCHED})
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why there is no picture: a stable code, a sentence for a person, and what they can do better.
+    """Why there is no picture: a stable code, a sentence for a person, and a tip for the next try.
 
-    `role` is the part of the input that cannot be used, where it is an input's fault.
+    `role` is the role of the unusable input, if an input is the reason.
     """
 
     code: str
@@ -33,8 +33,8 @@ class Reason:
     tip: str | None = None
     role: str | None = None
 
-    def blaming(self, role: str, item: int | None) -> "Reason":
-        """The same, naming the input: its role and, where there are several items, whose it is."""
+    def for_input(self, role: str, item: int | None) -> "Reason":
+        """Return this reason with the input named in the message: its role and, if given, its item."""
         named = role if item is None else f"item {item}, {role}"
         return replace(self, message=f"{named.capitalize()}: {self.message}", role=role)
 
@@ -46,15 +46,15 @@ DEADLINE_PASSED = Reason("deadline_passed", "The picture was not ready in time. 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An upload in its part of an item. One upload may be an input of several items."""
+    """An upload and the role it has in an item. Several items may use the same upload."""
 
     item: int
     role: str
     upload_id: str
 
 
-class Step(StrEnum):
-    """Where an item is."""
+class ItemState(StrEnum):
+    """The state of an item. The last two are final."""
 
     WAITING = "waiting"
     DISPATCHED = "dispatched"
@@ -65,85 +65,94 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One task of a job. `reason` is why it failed."""
+    """One task of a job. `reason`: why it failed."""
 
-    step: Step = Step.WAITING
+    state: ItemState = ItemState.WAITING
     attempt: int = 0
     vendor_ms: int = 0
     reason: Reason | None = None
 
-    def awaits(self, attempt: int) -> bool:
-        """Whether news of this attempt counts: it is the one that was given out last, and has not ended."""
-        return self.attempt == attempt and self.step in {Step.DISPATCHED, Step.RUNNING}
+    def is_current(self, attempt: int) -> bool:
+        """Return whether this is the item's last attempt and has not ended, so that facts about it count."""
+        return self.attempt == attempt and self.state in {ItemState.DISPATCHED, ItemState.RUNNING}
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What decides about a job. `ready` are the uploads that can be used; `withdrawn_at` is of its person.
+    """The state that decides about a job.
 
-    Without `consent_given_at` no person's photo goes in, and none was needed. `stopping` is why it was cancelled, while
-    it is not known yet what the vendor has begun of it.
+    Args:
+        consent_given_at: None if the job uses no photo of a person and so needs no consent.
+        max_attempts: of each item.
+        inputs: of all items.
+        ready: ids of the uploads that were checked and can be used.
+        items: one per task at the vendor.
+        stop_reason: why the job was cancelled, while it is not known yet which attempts the vendor started.
+        withdrawn_at: when the person last withdrew consent.
+        phase: of the whole job.
+        version: one higher with each change.
+        has_hold: the price is held on the account.
     """
 
     consent_given_at: datetime | None
-    max_attempts: int  # of each item
+    max_attempts: int
     inputs: tuple[Input, ...] = ()
     ready: frozenset[str] = frozenset()
     items: tuple[Item, ...] = (Item(),)
-    stopping: Reason | None = None
+    stop_reason: Reason | None = None
     withdrawn_at: datetime | None = None
     phase: Phase = Phase.ACCEPTED
     version: int = 1
-    held: bool = False
+    has_hold: bool = False
 
     @property
-    def consented(self) -> bool:
-        """Whether the consent that the job was asked under still stands. A later consent is for later jobs."""
+    def has_consent(self) -> bool:
+        """Return whether the consent given for this job still stands. A later consent is for later jobs only."""
         given, withdrawn = self.consent_given_at, self.withdrawn_at
         return given is None or withdrawn is None or withdrawn < given
 
     @property
-    def missing(self) -> frozenset[str]:
-        """The uploads that items wait for."""
-        wanted = {each.upload_id for each in self.inputs if self.items[each.item].step is Step.WAITING}
+    def missing_inputs(self) -> frozenset[str]:
+        """Return the ids of the uploads that items wait for."""
+        wanted = {each.upload_id for each in self.inputs if self.items[each.item].state is ItemState.WAITING}
         return frozenset(wanted) - self.ready
 
     @property
-    def is_on_its_way(self) -> bool:
-        """Whether work was given out of which it is not known whether the vendor has begun it."""
-        return any(item.step is Step.DISPATCHED for item in self.items)
+    def has_dispatched_items(self) -> bool:
+        """Return whether an item was dispatched and it is not known yet whether the vendor started it."""
+        return any(item.state is ItemState.DISPATCHED for item in self.items)
 
     @property
     def attempt(self) -> int:
-        """The most attempts of any item."""
+        """Return the highest number of attempts of any item."""
         return max((item.attempt for item in self.items), default=0)
 
     @property
     def vendor_ms(self) -> int:
-        """How long the vendor worked for it, all items together."""
+        """Return how long the vendor worked on all items, in milliseconds."""
         return sum(item.vendor_ms for item in self.items)
 
-    def awaits(self, number: int, attempt: int) -> bool:
-        """Whether news of this attempt at one of its items counts."""
-        known = self.phase in OPEN and number < len(self.items)
-        return known and self.items[number].awaits(attempt)
+    def is_current_attempt(self, number: int, attempt: int) -> bool:
+        """Return whether facts about this attempt at item `number` count: it is current, and the job is open."""
+        is_known = self.phase in OPEN_PHASES and number < len(self.items)
+        return is_known and self.items[number].is_current(attempt)
 
-    def is_unpaid(self, number: int, attempt: int) -> bool:
-        """Whether the job ended, by its owner's wish or too late, before it was known that this attempt had begun."""
-        gone = self.phase in {Phase.CANCELLED, Phase.EXPIRED} and number < len(self.items)
-        return gone and self.items[number].attempt == attempt and self.items[number].step is Step.DISPATCHED
+    def is_unpaid_start(self, number: int, attempt: int) -> bool:
+        """Return whether the job was cancelled or expired before it was known that this attempt had started."""
+        is_known = self.phase in {Phase.CANCELLED, Phase.EXPIRED} and number < len(self.items)
+        return is_known and self.items[number].attempt == attempt and self.items[number].state is ItemState.DISPATCHED
 
-    def due(self, price: int) -> int:
-        """What is paid of the price, rounded in the shopper's favour: the share of the items that succeeded.
+    def amount_due(self, price: int) -> int:
+        """Return the part of `price` that is charged, in credits, rounded down: the share of the items that succeeded.
 
-        Of a job that was cancelled also that of the items that are at the vendor, who is paid for them. Of one that
-        failed or expired, nothing.
+        A cancelled job also pays for the items that the vendor works on, since the vendor is paid for them. A job that
+        failed or expired pays nothing.
         """
-        paid = _PAID.get(self.phase, frozenset())
-        return price * sum(item.step in paid for item in self.items) // max(1, len(self.items))
+        paid = _PAID_STATES.get(self.phase, frozenset())
+        return price * sum(item.state in paid for item in self.items) // max(1, len(self.items))
 
 
-_PAID = {
-    Phase.COMPLETED: frozenset({Step.SUCCEEDED}),
-    Phase.CANCELLED: frozenset({Step.SUCCEEDED, Step.RUNNING}),
+_PAID_STATES = {
+    Phase.COMPLETED: frozenset({ItemState.SUCCEEDED}),
+    Phase.CANCELLED: frozenset({ItemState.SUCCEEDED, ItemState.RUNNING}),
 }

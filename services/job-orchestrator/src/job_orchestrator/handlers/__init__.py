@@ -1,1 +1,1 @@
-"""What each fact does to its job, and what is told of that."""
+"""Event handlers: each event becomes a fact, a transition of its job, and the events that follow."""

@@ -1,4 +1,4 @@
-"""Letting a fact happen to a job: what changed is written, what is to be told is told."""
+"""Apply a fact to a job: write what changed, and emit the events that follow."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,80 +24,85 @@ from closet_messaging import outbox
 from closet_messaging.transaction import Tx
 from prometheus_client import Histogram
 
-from job_orchestrator.domain.facts import Complete, DeadlinePassed, Dispatch, End, Fact, News, Settle
-from job_orchestrator.domain.job import OPEN, Phase, Reason
-from job_orchestrator.domain.life import apply
+from job_orchestrator.domain.effects import Completion, Dispatch, Effect, End, StopRequest
+from job_orchestrator.domain.facts import DeadlinePassed, Fact
+from job_orchestrator.domain.job import OPEN_PHASES, Phase, Reason
+from job_orchestrator.domain.transitions import apply
 from job_orchestrator.store import jobs
-from job_orchestrator.store.attempts import Attempt, note_attempt
-from job_orchestrator.store.jobs import Row
+from job_orchestrator.store.attempts import Attempt, record_attempt
+from job_orchestrator.store.jobs import JobRow
 
 DURATION = Histogram(
     "gen_job_duration_seconds",
-    "From a job's acceptance to its end",
+    "Seconds from a job's acceptance to its end",
     ("type", "status"),
     buckets=(5, 10, 30, 60, 120, 300),
 )
 
 SETTLE_AFTER = timedelta(seconds=5)
-"""How long a cancelled job waits for word of what the vendor has begun, where work is on its way there."""
+"""How long a cancelled job with dispatched items waits to learn whether the vendor started them."""
 
 
-def advance(tx: Tx, row: Row, fact: Fact, cause: Event[Any] | None) -> None:
-    """Let `fact` happen to the locked job: write what changed, tell what is to be told.
+def advance(tx: Tx, row: JobRow, fact: Fact, cause: Event[Any] | None) -> None:
+    """Apply `fact` to the locked job: write what changed, and emit the events that follow.
 
-    Of a job that is past its deadline nothing can be made any more, whatever is heard late: its client may have been
-    told so already.
+    A job past its deadline expires, whatever fact arrives late: its client may already know that it expired.
     """
     now = tx.now()
-    after, told = apply(row.job, DeadlinePassed() if row.deadline <= now else fact)
+    after, effects = apply(row.job, DeadlinePassed() if row.deadline <= now else fact)
     if after is row.job:
         return
     row.job = after
-    for news in told:
-        if isinstance(news, Settle):
+    for effect in effects:
+        if isinstance(effect, StopRequest):
             row.settle_at = now + SETTLE_AFTER
-        elif isinstance(news, End):
-            row.reason = _reason_of(row, news)
+        elif isinstance(effect, End):
+            row.reason = _reason_of(row, effect)
     jobs.save(tx, row)
-    for data in _facts(row, told):
+    _emit(tx, row, effects, cause)
+    if row.job.phase not in OPEN_PHASES:
+        duration_s = (now - row.accepted_at).total_seconds()
+        tx.after_commit(partial(DURATION.labels(row.kind, row.job.phase.value).observe, duration_s))
+
+
+def _emit(tx: Tx, row: JobRow, effects: Sequence[Effect], cause: Event[Any] | None) -> None:
+    for data in _events(row, effects):
         outbox.add(tx, data, tenant=row.tenant_id, cause=cause)
         if isinstance(data, JobDispatched):
-            note_attempt(tx, Attempt(row.job_id, data.item, data.attempt, dispatched_at=now))
-    if row.job.phase not in OPEN:
-        lasted = (now - row.accepted_at).total_seconds()
-        tx.after_commit(partial(DURATION.labels(row.kind, row.job.phase.value).observe, lasted))
+            record_attempt(tx, Attempt(row.job_id, data.item, data.attempt, dispatched_at=tx.now()))
 
 
-def _reason_of(row: Row, end: End) -> Reason:
-    """Why it ended, and if its owner gave it up, what that costs."""
+def _reason_of(row: JobRow, end: End) -> Reason:
+    """Return why the job ended; if it was cancelled, the message also says what is charged."""
     if end.phase is not Phase.CANCELLED:
         return end.reason
-    credits = _credits(row)
+    credits = _amount_due(row)
     charged = f"{credits} credits are charged for what had been begun." if credits else "Nothing is charged."
     return replace(end.reason, message=f"{end.reason.message} {charged}")
 
 
-def _credits(row: Row) -> int:
-    return row.job.due(row.request["price"]["credits"])
+def _amount_due(row: JobRow) -> int:
+    return row.job.amount_due(row.request["price"]["credits"])
 
 
-def _facts(row: Row, told: Sequence[News]) -> Iterator[EventData]:
-    tasks = tasks_of(WORK.validate_python(row.request["work"])) if told and isinstance(told[0], Dispatch) else ()
-    for news in told:
-        match news:
+def _events(row: JobRow, effects: Sequence[Effect]) -> Iterator[EventData]:
+    dispatches = any(isinstance(effect, Dispatch) for effect in effects)
+    tasks = tasks_of(WORK.validate_python(row.request["work"])) if dispatches else ()
+    for effect in effects:
+        match effect:
             case Dispatch(item, attempt):
                 yield _dispatched(row, tasks[item], item, attempt)
-            case Complete():
+            case Completion():
                 yield _completed(row)
             case End():
-                yield _unfinished(row, news)
-            case Settle():
-                yield _stopping(row)
+                yield _ended(row, effect)
+            case StopRequest():
+                yield _stop_requested(row)
             case _:
-                assert_never(news)
+                assert_never(effect)
 
 
-def _dispatched(row: Row, task: Task, item: int, attempt: int) -> JobDispatched:
+def _dispatched(row: JobRow, task: Task, item: int, attempt: int) -> JobDispatched:
     parts = [part for part in row.request["inputs"] if part.get("item", 0) == item]
     return JobDispatched(
         job_id=row.job_id,
@@ -114,12 +119,12 @@ def _dispatched(row: Row, task: Task, item: int, attempt: int) -> JobDispatched:
     )
 
 
-def _stopping(row: Row) -> JobStopRequested:
-    code = row.job.stopping.code if row.job.stopping else ""
+def _stop_requested(row: JobRow) -> JobStopRequested:
+    code = row.job.stop_reason.code if row.job.stop_reason else ""
     return JobStopRequested(job_id=row.job_id, user_id=row.user_id, version=row.job.version, code=code)
 
 
-def _completed(row: Row) -> JobCompleted:
+def _completed(row: JobRow) -> JobCompleted:
     failures = [
         ItemFailure(
             item=number,
@@ -132,17 +137,17 @@ def _completed(row: Row) -> JobCompleted:
         if item.reason
     ]
     return JobCompleted(
-        **_common(row),
+        **_common_fields(row),
         kind=row.kind,
         results=_results(row),
         failures=tuple(failures),
-        credits=_credits(row),
+        credits=_amount_due(row),
         vendor_ms=row.job.vendor_ms,
     )
 
 
-def _results(row: Row) -> tuple[ResultFile, ...]:
-    """What was made, in the order of the items."""
+def _results(row: JobRow) -> tuple[ResultFile, ...]:
+    """Return the result files in the order of the items."""
     return tuple(
         ResultFile.model_validate({**result, "item": number})
         for number in range(len(row.job.items))
@@ -150,25 +155,25 @@ def _results(row: Row) -> tuple[ResultFile, ...]:
     )
 
 
-def _unfinished(row: Row, end: End) -> JobFailed | JobCancelled | JobExpired:
+def _ended(row: JobRow, end: End) -> JobFailed | JobCancelled | JobExpired:
     reason = row.reason or end.reason
-    told = {**_common(row), "code": reason.code, "message": reason.message, "tip": reason.tip}
+    fields = {**_common_fields(row), "code": reason.code, "message": reason.message, "tip": reason.tip}
     match end.phase:
         case Phase.CANCELLED:
-            return JobCancelled(**told, credits=_credits(row), results=_results(row))
+            return JobCancelled(**fields, credits=_amount_due(row), results=_results(row))
         case Phase.EXPIRED:
-            return JobExpired(**told)
+            return JobExpired(**fields)
         case _:
-            several = len(row.job.items) > 1
+            has_several_items = len(row.job.items) > 1
             first = next((number for number, item in enumerate(row.job.items) if item.reason), None)
-            return JobFailed(**told, item=first if several else None, role=_role(reason))
+            return JobFailed(**fields, item=first if has_several_items else None, role=_role(reason))
 
 
 def _role(reason: Reason) -> Role | None:
     return Role(reason.role) if reason.role else None
 
 
-def _common(row: Row) -> dict[str, Any]:
+def _common_fields(row: JobRow) -> dict[str, Any]:
     return {
         "job_id": row.job_id,
         "user_id": row.user_id,

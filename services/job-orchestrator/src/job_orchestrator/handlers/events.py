@@ -1,4 +1,4 @@
-"""One function per event."""
+"""One handler per event."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,25 +31,28 @@ from job_orchestrator.domain.facts import (
 from job_orchestrator.domain.job import Reason
 from job_orchestrator.handlers.advance import advance
 from job_orchestrator.store import jobs
-from job_orchestrator.store.attempts import Attempt, note_attempt
-from job_orchestrator.store.jobs import Row
-from job_orchestrator.store.withdrawals import note_withdrawal
+from job_orchestrator.store.attempts import Attempt, record_attempt
+from job_orchestrator.store.jobs import JobRow
+from job_orchestrator.store.withdrawals import record_withdrawal
 
 log = structlog.get_logger(__name__)
 
-UNPAID = Counter("closet_unpaid_starts_total", "Tasks that the vendor took after their job had ended without them")
-PORTION = 100
-"""How many jobs one transaction stops when consent is withdrawn."""
+UNPAID_STARTS = Counter(
+    "closet_unpaid_starts_total",
+    "Attempts that started after their job was cancelled or had expired, so that nobody pays for them",
+)
+STOP_BATCH_SIZE = 100
+"""The most jobs that one transaction stops when consent is withdrawn."""
 
 
 class UnknownJob(LookupError):
-    """The tenant has no such job (yet): the fact is delivered again later, and in the end kept as a dead letter."""
+    """The tenant has no such job (yet). The event is delivered again later, and finally becomes a dead letter."""
 
 
 async def accept_job(max_attempts: int, tx: Tx, event: Event[GenerationRequested]) -> None:
-    """Make the job; one that is too late, or whose person has withdrawn consent since, ends at once.
+    """Create the job. It ends at once if its deadline has passed or its person has withdrawn consent since.
 
-    Then nobody touches the photo, and nothing is held.
+    Then no `job.accepted` follows: nobody reads the photo, and no credits are held.
     """
     row = await jobs.insert(tx, event, max_attempts)
     if row is None:
@@ -58,7 +61,7 @@ async def accept_job(max_attempts: int, tx: Tx, event: Event[GenerationRequested
     if data.deadline <= tx.now():
         advance(tx, row, DeadlinePassed(), event)
         return
-    if row.job.withdrawn_at and not row.job.consented:
+    if row.job.withdrawn_at and not row.job.has_consent:
         advance(tx, row, ConsentWithdrawn(row.job.withdrawn_at), event)
         return
     accepted = JobAccepted(
@@ -75,93 +78,94 @@ async def accept_job(max_attempts: int, tx: Tx, event: Event[GenerationRequested
 
 
 async def cancel_job(tx: Tx, event: Event[GenerationCancelRequested]) -> None:
-    """The owner cancels. Where the request was never heard of the job ends all the same, and stays ended."""
+    """Cancel the job. If its request has not arrived, record it as cancelled, so that the request changes nothing."""
     row = await jobs.add_cancelled(tx, event.data.job_id, event.tenantid, event.data.user_id)
     if row is None:
-        await _take(tx, event, event.data.job_id, CancelRequested())
+        await _apply_fact(tx, event, event.data.job_id, CancelRequested())
         return
     advance(tx, row, CancelRequested(), event)
 
 
 async def withdraw_consent(wake: Callable[[], None], tx: Tx, event: Event[PersonConsentWithdrawn]) -> None:
-    """Stop the person's jobs that have not reached the vendor, and those whose request is still on its way.
+    """Stop the person's jobs that have not reached the vendor, and those whose request has not arrived yet.
 
-    Many are stopped a portion at a time, the others by a worker: `wake` wakes it. None of them goes on meanwhile.
+    Stop `STOP_BATCH_SIZE` jobs here and leave the others to a worker, which `wake` wakes. None of them proceeds
+    meanwhile: each transition checks the consent.
     """
     person, at = (event.tenantid, event.data.user_id), event.data.withdrawn_at
-    for row in await jobs.lock_withdrawn(tx, person, at, PORTION):
+    for row in await jobs.lock_withdrawn(tx, person, at, STOP_BATCH_SIZE):
         advance(tx, row, ConsentWithdrawn(at), event)
-    note_withdrawal(tx, person, at)
+    record_withdrawal(tx, person, at)
     tx.after_commit(wake)
 
 
-async def input_ready(tx: Tx, event: Event[UploadReady]) -> None:
-    """An input was checked."""
-    row = await _locked(tx, event, event.data.job_id)
-    if event.data.upload_id in row.job.missing:
+async def mark_input_ready(tx: Tx, event: Event[UploadReady]) -> None:
+    """Record that an input can be used, and dispatch the job if it was the last one missing."""
+    row = await _lock_job(tx, event, event.data.job_id)
+    if event.data.upload_id in row.job.missing_inputs:
         row.assets[event.data.upload_id] = event.data.asset.model_dump(mode="json")
     advance(tx, row, InputReady(event.data.upload_id), event)
 
 
-async def input_rejected(tx: Tx, event: Event[UploadRejected]) -> None:
-    """An input cannot be used."""
+async def mark_input_rejected(tx: Tx, event: Event[UploadRejected]) -> None:
+    """Fail the items that need an unusable input."""
     data = event.data
-    await _take(tx, event, data.job_id, InputRejected(data.upload_id, Reason(data.code, data.message)))
+    await _apply_fact(tx, event, data.job_id, InputRejected(data.upload_id, Reason(data.code, data.message)))
 
 
-async def credits_held(tx: Tx, event: Event[CreditHeld]) -> None:
-    """The price is set aside."""
-    await _take(tx, event, event.data.job_id, CreditsHeld())
+async def mark_credits_held(tx: Tx, event: Event[CreditHeld]) -> None:
+    """Record that the price is held, and dispatch the job if its inputs are ready."""
+    await _apply_fact(tx, event, event.data.job_id, CreditsHeld())
 
 
-async def credits_denied(tx: Tx, event: Event[CreditDenied]) -> None:
-    """The price could not be set aside."""
-    await _take(tx, event, event.data.job_id, CreditsDenied(Reason(event.data.code, event.data.message)))
+async def mark_credits_denied(tx: Tx, event: Event[CreditDenied]) -> None:
+    """Fail the job because the price could not be held."""
+    await _apply_fact(tx, event, event.data.job_id, CreditsDenied(Reason(event.data.code, event.data.message)))
 
 
-async def attempt_started(tx: Tx, event: Event[RenderStarted]) -> None:
-    """The vendor took the task."""
+async def mark_attempt_started(tx: Tx, event: Event[RenderStarted]) -> None:
+    """Record that the vendor accepted the task, and count it if nobody will pay for it."""
     data = event.data
-    row = await _locked(tx, event, data.job_id)
-    if row.job.is_unpaid(data.item, data.attempt):
-        tx.after_commit(UNPAID.inc)
-        log.warning("begun_unpaid", job_id=data.job_id, item=data.item, phase=row.job.phase.value)
+    row = await _lock_job(tx, event, data.job_id)
+    if row.job.is_unpaid_start(data.item, data.attempt):
+        tx.after_commit(UNPAID_STARTS.inc)
+        log.warning("unpaid_attempt_started", job_id=data.job_id, item=data.item, phase=row.job.phase.value)
     advance(tx, row, AttemptStarted(data.item, data.attempt), event)
     started = Attempt(data.job_id, data.item, data.attempt, started_at=event.time, vendor_task_id=data.vendor_task_id)
-    note_attempt(tx, started)
+    record_attempt(tx, started)
 
 
-async def attempt_succeeded(tx: Tx, event: Event[RenderSucceeded]) -> None:
-    """An item's results are there; of a job that has ended otherwise, the attempt is only noted."""
+async def mark_attempt_succeeded(tx: Tx, event: Event[RenderSucceeded]) -> None:
+    """Keep an item's results. If the job has ended otherwise, only record the attempt."""
     data = event.data
-    row = await _locked(tx, event, data.job_id)
-    _note_end(tx, event, "succeeded")
-    if row.job.awaits(data.item, data.attempt):
+    row = await _lock_job(tx, event, data.job_id)
+    _record_attempt_end(tx, event, "succeeded")
+    if row.job.is_current_attempt(data.item, data.attempt):
         row.results[str(data.item)] = [result.model_dump(mode="json") for result in data.results]
     advance(tx, row, AttemptSucceeded(data.item, data.attempt, data.vendor_ms), event)
 
 
-async def attempt_failed(tx: Tx, event: Event[RenderFailed]) -> None:
-    """The attempt gave no result."""
+async def mark_attempt_failed(tx: Tx, event: Event[RenderFailed]) -> None:
+    """Record that an attempt produced no result, and try again or fail the item."""
     data = event.data
     reason = Reason(data.code, data.message, data.tip)
     failed = AttemptFailed(data.item, data.attempt, data.vendor_ms, reason, data.retryable)
-    await _take(tx, event, data.job_id, failed)
-    _note_end(tx, event, data.code, data.vendor_code)
+    await _apply_fact(tx, event, data.job_id, failed)
+    _record_attempt_end(tx, event, data.code, data.vendor_code)
 
 
-async def _take(tx: Tx, event: Event[EventData], job_id: str, fact: Fact) -> None:
-    advance(tx, await _locked(tx, event, job_id), fact, event)
+async def _apply_fact(tx: Tx, event: Event[EventData], job_id: str, fact: Fact) -> None:
+    advance(tx, await _lock_job(tx, event, job_id), fact, event)
 
 
-async def _locked(tx: Tx, event: Event[EventData], job_id: str) -> Row:
+async def _lock_job(tx: Tx, event: Event[EventData], job_id: str) -> JobRow:
     row = await jobs.lock(tx, job_id, event.tenantid)
     if row is None:
-        raise UnknownJob(f"{event.type} is about a job that tenant {event.tenantid} does not have")
+        raise UnknownJob(f"{event.type} names a job that tenant {event.tenantid} does not have")
     return row
 
 
-def _note_end(tx: Tx, event: Event[Any], outcome: str, vendor_code: str | None = None) -> None:
+def _record_attempt_end(tx: Tx, event: Event[Any], outcome: str, vendor_code: str | None = None) -> None:
     data: RenderSucceeded | RenderFailed = event.data
     ended = Attempt(
         data.job_id,
@@ -173,4 +177,4 @@ def _note_end(tx: Tx, event: Event[Any], outcome: str, vendor_code: str | None =
         vendor_calls=data.vendor_calls,
         vendor_ms=data.vendor_ms,
     )
-    note_attempt(tx, ended)
+    record_attempt(tx, ended)

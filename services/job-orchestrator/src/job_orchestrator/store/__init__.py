@@ -1,1 +1,1 @@
-"""Jobs, the attempts at their items, and withdrawals of consent in the database: functions that take a transaction."""
+"""SQL for jobs, attempts and withdrawals of consent. Every function takes a transaction."""

@@ -1,4 +1,4 @@
-"""Attempts at items, as they are told of: what is known of each grows."""
+"""Attempts at items. Each event about an attempt adds to its row."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from closet_messaging.transaction import Tx
 
 
 class Attempt(NamedTuple):
-    """What one fact tells about an attempt at an item. `outcome` is `succeeded` or a failure's code."""
+    """What one event says about an attempt. `outcome` is `succeeded` or the code of a failure."""
 
     job_id: str
     item: int
@@ -22,12 +22,12 @@ class Attempt(NamedTuple):
     vendor_ms: int | None = None
 
 
-def note_attempt(tx: Tx, note: Attempt) -> None:
-    """Add to what is known of an attempt; what is known already stays, in whatever order it is told."""
-    tx.defer(_NOTE_ATTEMPT, *note)
+def record_attempt(tx: Tx, attempt: Attempt) -> None:
+    """Add to the row of the attempt. Values that are known already stay, so the order of events does not matter."""
+    tx.defer(_UPSERT_ATTEMPT, *attempt)
 
 
-_NOTE_ATTEMPT = """
+_UPSERT_ATTEMPT = """
     INSERT INTO attempts AS a (
         job_id, item, attempt, dispatched_at, started_at, ended_at, outcome, vendor_task_id, vendor_code, vendor_calls,
         vendor_ms

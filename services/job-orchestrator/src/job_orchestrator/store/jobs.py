@@ -1,6 +1,6 @@
-"""Jobs in the database: one locking read, and one write that waits for the end of the transaction.
+"""Jobs in the database: one locking read, and one write at the end of the transaction.
 
-What a transaction has locked it remembers, so that several facts about a job in one batch read it once.
+A transaction caches the jobs that it has locked, so that several facts about a job in one batch read it once.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from closet_contracts.generation import GenerationRequested
 from closet_contracts.work import tasks_of
 from closet_messaging.transaction import Tx
 
-from job_orchestrator.domain.job import OPEN, Input, Item, Job, Phase, Reason, Step
+from job_orchestrator.domain.job import OPEN_PHASES, Input, Item, ItemState, Job, Phase, Reason
 
 _REQUEST = {"work", "inputs", "price", "priority"}
-# Of a job whose request never came only its owner is known.
-_NOTHING_KNOWN = {"work": {"kind": "unknown"}, "inputs": [], "price": {"credits": 0}, "priority": "interactive"}
+# For a job that was cancelled before its request arrived, only the owner is known.
+_UNKNOWN_REQUEST = {"work": {"kind": "unknown"}, "inputs": [], "price": {"credits": 0}, "priority": "interactive"}
 _COLUMNS = """
     j.job_id, j.tenant_id, j.user_id, j.request, j.consent_given_at, j.deadline, j.max_attempts, j.traceparent,
     j.phase, j.version, j.held, j.assets, j.items, j.results, j.accepted_at, j.stopping, j.settle_at, w.withdrawn_at
@@ -28,11 +28,10 @@ _JOB = f"SELECT {_COLUMNS} FROM jobs j LEFT JOIN withdrawals w USING (tenant_id,
 
 
 @dataclass(slots=True)
-class Row:
-    """A job under this transaction's lock.
+class JobRow:
+    """A job that this transaction has locked.
 
-    `assets` are the checked inputs by upload id, `results` those of the items that succeeded by their number, as they
-    were told.
+    `assets`: the checked inputs by upload id. `results`: the result files of the items that succeeded, by item number.
     """
 
     job_id: str
@@ -50,13 +49,13 @@ class Row:
 
     @property
     def kind(self) -> str:
-        """What is made, such as `tryon`."""
+        """Return the kind of work, such as `tryon`."""
         kind: str = self.request["work"]["kind"]
         return kind
 
 
-async def insert(tx: Tx, event: Event[GenerationRequested], max_attempts: int) -> Row | None:
-    """The new job, with its person's last withdrawal of consent; None if it is there already."""
+async def insert(tx: Tx, event: Event[GenerationRequested], max_attempts: int) -> JobRow | None:
+    """Insert the job and return it with its person's last withdrawal of consent; None if it exists already."""
     data = event.data
     record = await tx.conn.fetchrow(
         """
@@ -77,22 +76,22 @@ async def insert(tx: Tx, event: Event[GenerationRequested], max_attempts: int) -
         data.deadline,
         max_attempts,
         event.traceparent,
-        [asdict(Item()) for _ in tasks_of(data.work)],
+        [_stored_item(Item()) for _ in tasks_of(data.work)],
     )
-    return _remember(tx, record) if record else None
+    return _cache(tx, record) if record else None
 
 
-async def lock(tx: Tx, job_id: str, tenant_id: str) -> Row | None:
-    """The tenant's job, locked; None if the tenant has no such job."""
-    known = _jobs(tx).get(job_id)
+async def lock(tx: Tx, job_id: str, tenant_id: str) -> JobRow | None:
+    """Lock and return the tenant's job; None if the tenant has no such job."""
+    known = _cached_jobs(tx).get(job_id)
     if known:
         return known if known.tenant_id == tenant_id else None
     record = await tx.conn.fetchrow(f"{_JOB} WHERE job_id = $1 AND tenant_id = $2 FOR UPDATE OF j", job_id, tenant_id)
-    return _remember(tx, record) if record else None
+    return _cache(tx, record) if record else None
 
 
-async def add_cancelled(tx: Tx, job_id: str, tenant_id: str, user_id: str) -> Row | None:
-    """A job that was cancelled before its request was heard of, in the request's place; None if it is there already."""
+async def add_cancelled(tx: Tx, job_id: str, tenant_id: str, user_id: str) -> JobRow | None:
+    """Insert a job that was cancelled before its request arrived, and return it; None if the job exists already."""
     record = await tx.conn.fetchrow(
         """
         INSERT INTO jobs (job_id, tenant_id, user_id, request, deadline, max_attempts, items)
@@ -102,15 +101,16 @@ async def add_cancelled(tx: Tx, job_id: str, tenant_id: str, user_id: str) -> Ro
         job_id,
         tenant_id,
         user_id,
-        _NOTHING_KNOWN,
+        _UNKNOWN_REQUEST,
     )
-    return _remember(tx, record) if record else None
+    return _cache(tx, record) if record else None
 
 
-async def lock_withdrawn(tx: Tx, person: tuple[str, str], at: datetime, limit: int) -> list[Row]:
-    """Jobs of a person (tenant, user) that have not reached the vendor, asked for before they withdrew consent `at`.
+async def lock_withdrawn(tx: Tx, person: tuple[str, str], at: datetime, limit: int) -> list[JobRow]:
+    """Lock and return jobs of a person (tenant, user) that were requested before consent was withdrawn `at`.
 
-    At most so many, locked; those that others hold are left for later.
+    Return at most `limit` jobs, only those that have not reached the vendor; skip those that another transaction has
+    locked.
     """
     records = await tx.conn.fetch(
         f"""{_JOB} WHERE j.tenant_id = $1 AND j.user_id = $2 AND phase IN ('accepted', 'dispatched')
@@ -119,31 +119,31 @@ async def lock_withdrawn(tx: Tx, person: tuple[str, str], at: datetime, limit: i
         at,
         limit,
     )
-    return [_remember(tx, record) for record in records]
+    return [_cache(tx, record) for record in records]
 
 
-async def lock_due(tx: Tx, limit: int) -> list[Row]:
-    """Open jobs past their deadline, the longest overdue first, locked; those that others hold are left to them."""
+async def lock_due(tx: Tx, limit: int) -> list[JobRow]:
+    """Lock and return open jobs past their deadline, the longest overdue first; skip those locked by others."""
     records = await tx.conn.fetch(
         f"""{_JOB} WHERE phase IN ('accepted', 'dispatched', 'running') AND deadline <= now()
         ORDER BY deadline LIMIT $1 FOR UPDATE OF j SKIP LOCKED""",
         limit,
     )
-    return [_remember(tx, record) for record in records]
+    return [_cache(tx, record) for record in records]
 
 
-async def lock_settling(tx: Tx, limit: int) -> list[Row]:
-    """Cancelled jobs that have waited long enough to know what the vendor has begun of them, likewise."""
+async def lock_settling(tx: Tx, limit: int) -> list[JobRow]:
+    """Lock and return cancelled jobs whose wait for started attempts is over; skip those locked by others."""
     records = await tx.conn.fetch(
         f"""{_JOB} WHERE phase = 'dispatched' AND settle_at <= now()
         ORDER BY settle_at LIMIT $1 FOR UPDATE OF j SKIP LOCKED""",
         limit,
     )
-    return [_remember(tx, record) for record in records]
+    return [_cache(tx, record) for record in records]
 
 
 async def seconds_to_next_due(tx: Tx) -> float | None:
-    """Seconds until the next open job is to be ended, negative if it is overdue; None if no job is open."""
+    """Return the seconds until the next open job has to end, negative if it is overdue; None if no job is open."""
     seconds: float | None = await tx.conn.fetchval(
         """SELECT extract(epoch FROM least(
             (SELECT min(deadline) FROM jobs WHERE phase IN ('accepted', 'dispatched', 'running')),
@@ -153,12 +153,12 @@ async def seconds_to_next_due(tx: Tx) -> float | None:
     return seconds
 
 
-def save(tx: Tx, row: Row) -> None:
-    """Write the job back with the transaction's end, once, however often it has changed by then."""
+def save(tx: Tx, row: JobRow) -> None:
+    """Write the job at the end of the transaction, once, however often it changes until then."""
     tx.before_commit(f"job {row.job_id}", partial(_save, tx, row))
 
 
-def _save(tx: Tx, row: Row) -> None:
+def _save(tx: Tx, row: JobRow) -> None:
     job = row.job
     tx.defer(
         """
@@ -170,29 +170,29 @@ def _save(tx: Tx, row: Row) -> None:
         job.phase.value,
         job.version,
         job.attempt,
-        job.held,
+        job.has_hold,
         dict(row.assets),
-        [asdict(item, dict_factory=_known) for item in job.items],
-        dict(row.results) if job.phase in OPEN else {},  # the end has told of them
+        [_stored_item(item) for item in job.items],
+        dict(row.results) if job.phase in OPEN_PHASES else {},  # the final event has them
         row.reason.code if row.reason else None,
         row.reason.message if row.reason else None,
-        asdict(job.stopping, dict_factory=_known) if job.stopping else None,
+        _stored_reason(job.stop_reason),
         row.settle_at,
     )
 
 
-def _jobs(tx: Tx) -> dict[str, Row]:
-    jobs: dict[str, Row] = tx.memo.setdefault("jobs", {})
+def _cached_jobs(tx: Tx) -> dict[str, JobRow]:
+    jobs: dict[str, JobRow] = tx.memo.setdefault("jobs", {})
     return jobs
 
 
-def _remember(tx: Tx, record: asyncpg.Record) -> Row:
-    # A job that this transaction has already read may be ahead of the table: its write is still waiting.
-    return _jobs(tx).setdefault(record["job_id"], _row(record))
+def _cache(tx: Tx, record: asyncpg.Record) -> JobRow:
+    # A cached job may be ahead of the table: it is written at the end of the transaction.
+    return _cached_jobs(tx).setdefault(record["job_id"], _row(record))
 
 
-def _row(record: asyncpg.Record) -> Row:
-    return Row(
+def _row(record: asyncpg.Record) -> JobRow:
+    return JobRow(
         job_id=record["job_id"],
         tenant_id=record["tenant_id"],
         user_id=record["user_id"],
@@ -214,19 +214,30 @@ def _row(record: asyncpg.Record) -> Row:
             withdrawn_at=record["withdrawn_at"],
             phase=Phase(record["phase"]),
             version=record["version"],
-            held=record["held"],
-            stopping=_reason(record["stopping"]),
+            has_hold=record["held"],
+            stop_reason=_reason(record["stopping"]),
         ),
     )
 
 
-def _known(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Without a role where there is none: a replica of the last release, which knows of none, reads the others."""
-    return {name: value for name, value in fields if (name, value) != ("role", None)}
+def _stored_item(item: Item) -> dict[str, Any]:
+    return {
+        "step": item.state.value,
+        "attempt": item.attempt,
+        "vendor_ms": item.vendor_ms,
+        "reason": _stored_reason(item.reason),
+    }
+
+
+def _stored_reason(reason: Reason | None) -> dict[str, Any] | None:
+    """Leave out an empty role: a replica of the previous release does not know the field."""
+    if reason is None:
+        return None
+    return {name: value for name, value in asdict(reason).items() if (name, value) != ("role", None)}
 
 
 def _item(stored: Mapping[str, Any]) -> Item:
-    return Item(Step(stored["step"]), stored["attempt"], stored["vendor_ms"], _reason(stored["reason"]))
+    return Item(ItemState(stored["step"]), stored["attempt"], stored["vendor_ms"], _reason(stored["reason"]))
 
 
 def _reason(stored: Mapping[str, Any] | None) -> Reason | None:

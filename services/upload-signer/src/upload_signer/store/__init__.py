@@ -1,40 +1,40 @@
-"""The SQL. Every function takes the connection of the transaction it is part of."""
+"""SQL. Every function takes the connection of the transaction that it is part of."""
 
-from upload_signer.store.checks import Check, Claim, claim, hold, renew, retry
-from upload_signer.store.leftovers import (
+from upload_signer.store.checks import Check, ClaimRequest, claim, lock_leases, renew, retry
+from upload_signer.store.raw_uploads import (
     PutUrl,
-    due_put_urls,
-    end_put_urls,
-    forget_put_urls,
-    raw_gone,
-    raw_left,
-    remember_put_urls,
+    delete_put_urls,
+    list_due_put_urls,
+    list_undeleted_raw,
+    mark_raw_deleted,
+    schedule_put_url_cleanup,
+    upsert_put_urls,
 )
-from upload_signer.store.uploads import Upload, find, forget, mark_ready, mark_rejected, want
-from upload_signer.store.waiting import WAIT, Waiting, lock_waiting, stop_waiting
+from upload_signer.store.uploads import Upload, delete_uploads, find, mark_ready, mark_rejected, upsert_pending
+from upload_signer.store.waiting_jobs import ADD_WAITING_JOB, WaitingJob, delete_waiting_jobs, lock_waiting_jobs
 
 __all__ = [
-    "WAIT",
+    "ADD_WAITING_JOB",
     "Check",
-    "Claim",
+    "ClaimRequest",
     "PutUrl",
     "Upload",
-    "Waiting",
+    "WaitingJob",
     "claim",
-    "due_put_urls",
-    "end_put_urls",
+    "delete_put_urls",
+    "delete_uploads",
+    "delete_waiting_jobs",
     "find",
-    "forget",
-    "forget_put_urls",
-    "hold",
-    "lock_waiting",
+    "list_due_put_urls",
+    "list_undeleted_raw",
+    "lock_leases",
+    "lock_waiting_jobs",
+    "mark_raw_deleted",
     "mark_ready",
     "mark_rejected",
-    "raw_gone",
-    "raw_left",
-    "remember_put_urls",
     "renew",
     "retry",
-    "stop_waiting",
-    "want",
+    "schedule_put_url_cleanup",
+    "upsert_pending",
+    "upsert_put_urls",
 ]

@@ -1,4 +1,4 @@
-"""What is known of uploads."""
+"""Uploads: whose they are, and the result of their check."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ import asyncpg
 from closet_contracts.upload import Asset
 from closet_messaging.transaction import Connection
 
-from upload_signer.domain import Owner, Refusal, State
+from upload_signer.domain import Owner, Rejection, State
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What is known of an upload."""
+    """An upload. It has an asset if it is ready, and a rejection if it is rejected."""
 
     upload_id: str
     owner: Owner
     state: State
     asset: Asset | None = None
-    refusal: Refusal | None = None
+    rejection: Rejection | None = None
 
 
 async def find(conn: Connection, upload_ids: Sequence[str]) -> dict[str, Upload]:
-    """Those of the uploads that are known, by id."""
+    """Return the uploads that are known, by id."""
     rows = await conn.fetch(
         "SELECT upload_id, tenant_id, user_id, state, asset, code, message FROM uploads WHERE upload_id = ANY($1)",
         upload_ids,
@@ -31,10 +31,13 @@ async def find(conn: Connection, upload_ids: Sequence[str]) -> dict[str, Upload]
     return {row["upload_id"]: _upload(row) for row in rows}
 
 
-async def want(conn: Connection, wanted: Mapping[str, bool], owner: Owner, until: datetime) -> dict[str, Upload]:
-    """The uploads, by id: those that are new now belong to `owner`. They are locked: none is settled before the commit.
+async def upsert_pending(
+    conn: Connection, wanted: Mapping[str, bool], owner: Owner, until: datetime
+) -> dict[str, Upload]:
+    """Insert the uploads that are new, owned by `owner`, keep all of them until `until`, and return them by id.
 
-    `wanted` says of each whether it is to be a mask. Locks are taken in order of id, as `settle` takes them.
+    All of them are locked, so that none is settled before the commit. Locks are taken in order of id, as `lock_leases`
+    takes them. `wanted` says of each upload whether it is used as a mask.
     """
     rows = await conn.fetch(
         """
@@ -57,6 +60,11 @@ async def want(conn: Connection, wanted: Mapping[str, bool], owner: Owner, until
 
 
 async def mark_ready(conn: Connection, assets: Mapping[str, Asset]) -> None:
+    """Settle these uploads as ready and end their leases.
+
+    This does not check the leases: the caller has to lock them by `lock_leases` in the same transaction, and pass only
+    uploads whose lease it holds.
+    """
     await conn.executemany(
         """
         UPDATE uploads SET state = 'ready', asset = $2, settled_at = now(), lease = NULL WHERE upload_id = $1
@@ -65,18 +73,25 @@ async def mark_ready(conn: Connection, assets: Mapping[str, Asset]) -> None:
     )
 
 
-async def mark_rejected(conn: Connection, refusals: Mapping[str, Refusal]) -> None:
+async def mark_rejected(conn: Connection, rejections: Mapping[str, Rejection]) -> None:
+    """Settle these uploads as rejected and end their leases.
+
+    The caller has to hold the leases, as for `mark_ready`.
+    """
     await conn.executemany(
         """
         UPDATE uploads SET state = 'rejected', code = $2, message = $3, settled_at = now(), lease = NULL
         WHERE upload_id = $1
         """,
-        [(upload_id, refusal.code, refusal.message) for upload_id, refusal in refusals.items()],
+        [(upload_id, rejection.code, rejection.message) for upload_id, rejection in rejections.items()],
     )
 
 
-async def forget(conn: Connection, upload_ids: Sequence[str]) -> None:
-    """Know nothing of these uploads, as before the first job that wanted them."""
+async def delete_uploads(conn: Connection, upload_ids: Sequence[str]) -> None:
+    """Delete these uploads and the waits for them, as before the first job that named them.
+
+    The caller has to hold the leases, as for `mark_ready`.
+    """
     await conn.execute("DELETE FROM uploads WHERE upload_id = ANY($1)", upload_ids)
 
 
@@ -86,5 +101,5 @@ def _upload(row: asyncpg.Record) -> Upload:
         owner=Owner(row["tenant_id"], row["user_id"]),
         state=State(row["state"]),
         asset=Asset.model_validate(row["asset"]) if row["asset"] else None,
-        refusal=Refusal(row["code"], row["message"]) if row["code"] else None,
+        rejection=Rejection(row["code"], row["message"]) if row["code"] else None,
     )

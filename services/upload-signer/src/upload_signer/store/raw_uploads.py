@@ -1,4 +1,4 @@
-"""Bytes as clients sent them that may still be in storage."""
+"""Raw uploads, the bytes as clients sent them, that may still be in storage."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -7,15 +7,15 @@ from closet_messaging.transaction import Connection
 
 
 class PutUrl(NamedTuple):
-    """A URL that was signed for an upload of so many bytes."""
+    """A URL that was signed for an upload of `size_bytes`."""
 
     upload_id: str
     tenant_id: str
     size_bytes: int
 
 
-async def raw_left(conn: Connection, settled_before_s: float, limit: int) -> list[tuple[str, str]]:
-    """Tenant and id of uploads that were settled so many seconds ago and whose raw bytes may still be there."""
+async def list_undeleted_raw(conn: Connection, settled_before_s: float, limit: int) -> list[tuple[str, str]]:
+    """Return tenant and id of uploads settled at least so many seconds ago whose raw bytes may still be in storage."""
     rows = await conn.fetch(
         """
         SELECT tenant_id, upload_id FROM uploads
@@ -28,13 +28,13 @@ async def raw_left(conn: Connection, settled_before_s: float, limit: int) -> lis
     return [(row["tenant_id"], row["upload_id"]) for row in rows]
 
 
-async def raw_gone(conn: Connection, upload_ids: Sequence[str]) -> None:
-    """The raw bytes of these uploads are deleted."""
+async def mark_raw_deleted(conn: Connection, upload_ids: Sequence[str]) -> None:
+    """Record that the raw bytes of these uploads are deleted."""
     await conn.execute("UPDATE uploads SET raw_left = false WHERE upload_id = ANY($1)", upload_ids)
 
 
-async def remember_put_urls(conn: Connection, urls: Sequence[PutUrl], lives_s: float, kept_s: float) -> None:
-    """These live so many seconds; what is put there is removed after `kept_s`, unless a job names it before."""
+async def upsert_put_urls(conn: Connection, urls: Sequence[PutUrl], lives_s: float, retention_s: float) -> None:
+    """Record URLs that live `lives_s`; uploads to them are deleted after `retention_s`, unless a job names them."""
     each = {url.upload_id: url for url in urls}.values()
     await conn.execute(
         """
@@ -50,24 +50,24 @@ async def remember_put_urls(conn: Connection, urls: Sequence[PutUrl], lives_s: f
         [url.tenant_id for url in each],
         [url.size_bytes for url in each],
         lives_s,
-        kept_s,
+        retention_s,
     )
 
 
-async def end_put_urls(conn: Connection, upload_ids: Iterable[str], late_s: float) -> None:
-    """These uploads are settled: what is put at their URLs from now on is removed so long after the URLs end."""
+async def schedule_put_url_cleanup(conn: Connection, upload_ids: Iterable[str], grace_s: float) -> None:
+    """Have uploads to the URLs of these settled uploads deleted `grace_s` seconds after the URLs expire."""
     await conn.execute(
         """
         UPDATE put_urls SET due_at = least(due_at, greatest(now(), expires_at) + make_interval(secs => $2))
         WHERE upload_id = ANY($1)
         """,
         list(upload_ids),
-        late_s,
+        grace_s,
     )
 
 
-async def due_put_urls(conn: Connection, limit: int) -> list[tuple[str, str]]:
-    """Tenant and id of uploads of which nothing may be left, unless they are being checked."""
+async def list_due_put_urls(conn: Connection, limit: int) -> list[tuple[str, str]]:
+    """Return tenant and id of uploads whose raw bytes are due for deletion, except those being checked."""
     rows = await conn.fetch(
         """
         SELECT p.tenant_id, p.upload_id FROM put_urls AS p LEFT JOIN uploads AS u USING (upload_id)
@@ -78,6 +78,6 @@ async def due_put_urls(conn: Connection, limit: int) -> list[tuple[str, str]]:
     return [(row["tenant_id"], row["upload_id"]) for row in rows]
 
 
-async def forget_put_urls(conn: Connection, upload_ids: Sequence[str]) -> None:
-    """Nothing is left there; one that was signed anew meanwhile stays known."""
+async def delete_put_urls(conn: Connection, upload_ids: Sequence[str]) -> None:
+    """Delete the records of URLs whose uploads are deleted, except URLs that were signed again meanwhile."""
     await conn.execute("DELETE FROM put_urls WHERE upload_id = ANY($1) AND due_at <= now()", upload_ids)

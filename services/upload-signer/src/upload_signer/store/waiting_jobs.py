@@ -1,4 +1,4 @@
-"""Jobs that wait for uploads to be settled."""
+"""Jobs that wait until uploads are settled."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -8,8 +8,12 @@ from closet_messaging.transaction import Connection
 from upload_signer.domain import Owner
 
 
-class Waiting(NamedTuple):
-    """A job that waits for an upload. As the cause of an event it stands for the one that made it wait."""
+class WaitingJob(NamedTuple):
+    """A job that waits for an upload.
+
+    `id` and `traceparent` are those of the event that named the upload, so that this is the cause of the answer.
+    `picture_ids`: the pictures that have to be settled too, if the job uses the upload as a mask.
+    """
 
     upload_id: str
     job_id: str
@@ -19,17 +23,17 @@ class Waiting(NamedTuple):
     picture_ids: frozenset[str] = frozenset()
 
 
-WAIT = """
+ADD_WAITING_JOB = """
     INSERT INTO waiting_jobs (upload_id, job_id, cause_id, traceparent, picture_ids) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT DO NOTHING
 """
 
 
-async def lock_waiting(conn: Connection, upload_ids: Iterable[str]) -> list[Waiting]:
-    """The jobs that wait for these uploads, or for masks of them.
+async def lock_waiting_jobs(conn: Connection, upload_ids: Iterable[str]) -> list[WaitingJob]:
+    """Lock and return the jobs that wait for these uploads, or for a mask of one of them.
 
-    Of two that settle a mask and its picture at once, the later one gets here when the earlier one is committed: what
-    they settle has to be written before.
+    Write the uploads' results before this call: if two transactions settle a mask and its picture at once, the second
+    one waits here for the first to commit and then reads its result.
     """
     rows = await conn.fetch(
         """
@@ -41,7 +45,7 @@ async def lock_waiting(conn: Connection, upload_ids: Iterable[str]) -> list[Wait
         list(upload_ids),
     )
     return [
-        Waiting(
+        WaitingJob(
             row["upload_id"],
             row["job_id"],
             Owner(row["tenant_id"], row["user_id"]),
@@ -53,8 +57,8 @@ async def lock_waiting(conn: Connection, upload_ids: Iterable[str]) -> list[Wait
     ]
 
 
-async def stop_waiting(conn: Connection, waiting: Sequence[Waiting]) -> None:
-    """These have been told."""
+async def delete_waiting_jobs(conn: Connection, waiting: Sequence[WaitingJob]) -> None:
+    """Delete the waits of jobs that have been answered."""
     await conn.execute(
         """
         DELETE FROM waiting_jobs AS w USING unnest($1::text[], $2::text[]) AS t (upload_id, job_id)
