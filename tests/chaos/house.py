@@ -17,7 +17,6 @@ import perfect_adapter.subscriptions
 import upload_signer.subscriptions
 from aiohttp import web
 from billing_meter.store.prices import PriceBooks
-from closet_chassis.batching import Batcher
 from closet_chassis.leased_work import Claimed
 from closet_chassis.postgres import Pool, close_pool, create_pool
 from closet_contracts.ownership import Service
@@ -34,8 +33,7 @@ from kiosk_gateway.handlers.admission import Admission, DurationEstimator
 from kiosk_gateway.handlers.intake import Intake
 from kiosk_gateway.handlers.projection import JobChangeNotifier, JobWatchers
 from perfect_adapter.app import Wakes, assemble, open_gate, open_vendor
-from perfect_adapter.http import PATH, add_routes
-from perfect_adapter.renders.handlers import store_webhooks
+from perfect_adapter.http import PATH, vendor_webhooks
 from perfect_adapter.vendor.clock import ServerDates
 from perfect_adapter.vendor.features import FeatureOptions
 from perfect_adapter.vendor.signatures import WebhookVerifier
@@ -185,7 +183,7 @@ async def _at_vendor(
 async def _webhook_endpoint(stack: AsyncExitStack, begin: Begin, vendor: PerfectServer) -> str:
     """Where the vendor may tell of its tasks' ends; returns the URL."""
     app = web.Application()
-    add_routes(app, WebhookVerifier([vendor.webhook_secret]), Batcher(partial(store_webhooks, begin, _asleep)))
+    vendor_webhooks(WebhookVerifier([vendor.webhook_secret]), begin, _asleep).add_to(app)
     runner = web.AppRunner(app)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -7,12 +7,13 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from closet_contracts.upload import UPLOAD_RULES
+
 from closet_client.errors import NotAPicture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_BYTES = 10 * 1024 * 1024
 LONGEST_SIDE = 4096
 """In pixels: no feature of the vendor's makes use of more."""
 
@@ -45,7 +46,7 @@ def convert(content: bytes | Path) -> bytes:
     """
     picture = _opened(content)
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    while len(data := _encoded(picture)) > MAX_BYTES:
+    while len(data := _encoded(picture)) > UPLOAD_RULES.max_bytes:
         picture = picture.resize((round(picture.width * _SMALLER), round(picture.height * _SMALLER)))
     return data
 
@@ -90,7 +91,7 @@ def _encoded(picture: "Image") -> bytes:
         picture.save(out, "JPEG", quality=_QUALITY, icc_profile=profile)
         return out.getvalue()
     picture.save(out, "PNG", icc_profile=profile)
-    if out.tell() > MAX_BYTES:  # a photograph that was cut out
+    if out.tell() > UPLOAD_RULES.max_bytes:  # a photograph that was cut out
         out = io.BytesIO()
         picture.save(out, "WEBP", quality=_QUALITY, icc_profile=profile)
     return out.getvalue()

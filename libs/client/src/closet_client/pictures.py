@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from closet_client.conversion import MAX_BYTES, convert, convertible
+from closet_contracts.upload import UPLOAD_RULES
+
+from closet_client.conversion import convert, convertible
 from closet_client.errors import NotAPicture
 
 _CHUNK = 1 << 16
@@ -56,7 +58,7 @@ async def source_of(content: bytes | Path, content_type: str | None = None) -> S
     if content_type is not None:
         return Source(content, content_type, size)
     kind = content_type_of(head)
-    if kind is not None and size <= MAX_BYTES:
+    if kind is not None and size <= UPLOAD_RULES.max_bytes:
         return Source(content, kind, size)
     if kind is None and convertible(head) is None:
         raise NotAPicture("The file is not a picture: JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF or BMP.")

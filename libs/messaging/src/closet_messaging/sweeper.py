@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
-from closet_chassis.postgres import DATABASE_ERRORS, Pool
+from closet_chassis.postgres import DATABASE_ERRORS, Pool, affected
 from closet_contracts.ownership import Service
 from nats.aio.client import Client
 
@@ -137,7 +137,7 @@ async def delete_old_rows(pool: Pool) -> int:
     for sql, keep in _CLEAN:
         rows = CLEAN_ROWS
         while rows == CLEAN_ROWS:
-            rows = _affected(await pool.execute(sql, _first_id(datetime.now(UTC) - keep), keep, CLEAN_ROWS))
+            rows = affected(await pool.execute(sql, _first_id(datetime.now(UTC) - keep), keep, CLEAN_ROWS))
             deleted += rows
     return deleted
 
@@ -212,7 +212,3 @@ class Sweeper:
 def _first_id(moment: datetime) -> UUID:
     """The least UUIDv7 of that millisecond (RFC 9562)."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)
-
-
-def _affected(tag: str) -> int:
-    return int(tag.rpartition(" ")[2])

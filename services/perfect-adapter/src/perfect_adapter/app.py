@@ -2,11 +2,9 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import aiohttp
-from closet_chassis.batching import Batcher
 from closet_chassis.leased_work import LeasedWorker
 from closet_chassis.lifecycle import Process
 from closet_chassis.postgres import open_pool, pool_check, prepare
@@ -23,7 +21,7 @@ from perfect_adapter.ambiguous.decision import AmbiguityAction
 from perfect_adapter.ambiguous.resolver import AmbiguityPolicy, AmbiguityResolver
 from perfect_adapter.copies import deletion
 from perfect_adapter.copies.deletion import CopyDeleter
-from perfect_adapter.http import add_routes
+from perfect_adapter.http import vendor_webhooks
 from perfect_adapter.queue import capacity_publisher
 from perfect_adapter.queue.assignment import OrderingPolicy
 from perfect_adapter.queue.fair_queue import QueuePolicy
@@ -34,7 +32,6 @@ from perfect_adapter.quota.budget import Budget
 from perfect_adapter.quota.gate import QuotaGate
 from perfect_adapter.renders import sweep
 from perfect_adapter.renders.collect import Collector
-from perfect_adapter.renders.handlers import store_webhooks
 from perfect_adapter.renders.inputs import InputPreparer
 from perfect_adapter.renders.results import ResultStorage
 from perfect_adapter.renders.submit import Submitter
@@ -162,8 +159,7 @@ async def build(process: Process[Settings]) -> None:
     workers = assemble(settings=settings, gate=gate, vendor=vendor, objects=objects, pictures=pictures, wakes=wakes)
     _start_leased_workers(process, workers, wakes)
     _start_steps(process, workers)
-    batcher = Batcher(partial(store_webhooks, bus.transaction, wakes.collect.set))
-    add_routes(process.app, WebhookVerifier(settings.webhook_secrets), batcher)
+    vendor_webhooks(WebhookVerifier(settings.webhook_secrets), bus.transaction, wakes.collect.set).add_to(process.app)
 
 
 def _start_leased_workers(process: Process[Settings], workers: Workers, wakes: Wakes) -> None:

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 from closet_chassis.http import read_model
+from closet_contracts.upload import UPLOAD_RULES
 from closet_storage import media_types
 
 from kiosk_gateway.domain.refusals import (
@@ -14,8 +15,6 @@ from kiosk_gateway.handlers.problems import problem
 from kiosk_gateway.handlers.uploads import NewUpload, UploadUrls
 from kiosk_gateway.http.models import UploadRequest, UploadTicket
 from kiosk_gateway.http.route import CALLER, idempotency_key, reply_private
-
-MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 
 
 class UploadEndpoints:
@@ -48,10 +47,10 @@ def _accepted_size(body: UploadRequest) -> int:
     kind = media_types.canonical(body.content_type)
     if kind in media_types.CONVERTIBLE:
         raise problem(UNSUPPORTED_PICTURE_FORMAT)
-    if kind not in media_types.PICTURES:
+    if kind not in UPLOAD_RULES.content_types:
         raise problem(UNSUPPORTED_CONTENT_TYPE)
     if body.size is None:
         raise problem(SIZE_REQUIRED)
-    if body.size > MAX_UPLOAD_BYTES:
+    if body.size > UPLOAD_RULES.max_bytes:
         raise problem(UPLOAD_TOO_LARGE)
     return body.size

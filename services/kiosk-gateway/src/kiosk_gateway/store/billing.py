@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from closet_chassis.postgres import affected
 from closet_contracts.rpc import Quote, QuotePrice
 from closet_messaging.transaction import Connection
 
@@ -50,4 +51,4 @@ async def delete_expired_quotes(conn: Connection, limit: int) -> int:
         """,
         limit,
     )
-    return int(tag.rpartition(" ")[2])
+    return affected(tag)

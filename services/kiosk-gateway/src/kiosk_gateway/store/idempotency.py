@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from closet_chassis.postgres import affected
 from closet_messaging.transaction import Connection
 
 Answer = dict[str, Any]
@@ -88,4 +89,4 @@ async def delete_expired(conn: Connection, limit: int) -> int:
         """,
         limit,
     )
-    return int(tag.rpartition(" ")[2])
+    return affected(tag)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from closet_chassis.postgres import affected
 from closet_messaging.transaction import Connection
 
 
@@ -37,7 +38,7 @@ async def give_consent(conn: Connection, tenant: str, user: str, version: str, a
         version,
         at,
     )
-    if tag == "INSERT 0 1":
+    if affected(tag) == 1:
         await _log(conn, tenant, user, at, given=True)
 
 
@@ -52,7 +53,7 @@ async def withdraw_consent(conn: Connection, tenant: str, user: str, at: datetim
         user,
         at,
     )
-    if tag == "UPDATE 1":
+    if affected(tag) == 1:
         await _log(conn, tenant, user, at, given=False)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from closet_chassis.postgres import affected
 from closet_messaging.transaction import Connection
 
 from kiosk_gateway.domain.access import Revoked, RevokedKind
@@ -76,7 +77,7 @@ async def delete_expired(conn: Connection, age: timedelta, limit: int) -> int:
         age,
         limit,
     )
-    return int(tag.rpartition(" ")[2])
+    return affected(tag)
 
 
 async def _record(conn: Connection, kind: RevokedKind, ids: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from closet_chassis.postgres import affected
 from closet_messaging.transaction import Connection
 
 from kiosk_gateway.store.tenants import digest
@@ -120,4 +121,4 @@ async def delete_expired(conn: Connection, limit: int) -> int:
         """,
         limit,
     )
-    return int(tag.rpartition(" ")[2])
+    return affected(tag)

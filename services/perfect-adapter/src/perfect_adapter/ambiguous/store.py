@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from closet_chassis.postgres import affected
 from closet_messaging.transaction import Connection
 
 from perfect_adapter.ambiguous.decision import (
@@ -205,5 +206,5 @@ async def delete_old(conn: Connection, older_than_s: float, limit: int) -> int:
             older_than_s,
             limit,
         )
-        found = max(found, int(status.rpartition(" ")[2]))
+        found = max(found, affected(status))
     return found

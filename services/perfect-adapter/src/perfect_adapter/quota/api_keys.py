@@ -7,6 +7,7 @@ from pathlib import Path
 
 import asyncpg
 import structlog
+from closet_chassis.postgres import affected
 from closet_messaging.transaction import Begin, Connection
 from prometheus_client import Gauge
 
@@ -45,7 +46,7 @@ async def take_out(conn: Connection, key: str, reason: str, in_s: float) -> bool
         reason,
         in_s,
     )
-    return status == "UPDATE 1"
+    return affected(status) == 1
 
 
 async def limit_units(conn: Connection, key: str, max_units: int) -> None:
@@ -69,7 +70,7 @@ async def put_back(conn: Connection, key: str) -> bool:
     status = await conn.execute(
         "UPDATE parties SET state = 'active', reason = NULL, probes = 0 WHERE party = $1 AND state = 'out'", key
     )
-    return status == "UPDATE 1"
+    return affected(status) == 1
 
 
 async def set_state(conn: Connection, key: str, state: KeyState, reason: str) -> bool:
@@ -80,7 +81,7 @@ async def set_state(conn: Connection, key: str, state: KeyState, reason: str) ->
         state.value,
         reason,
     )
-    return status == "UPDATE 1"
+    return affected(status) == 1
 
 
 async def find_due_for_check(conn: Connection, keys: Collection[str]) -> str | None:
@@ -102,7 +103,7 @@ async def claim_check(conn: Connection, key: str, lease_s: float) -> bool:
         key,
         lease_s,
     )
-    return status == "UPDATE 1"
+    return affected(status) == 1
 
 
 async def schedule_check(conn: Connection, key: str, in_s: float) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
+from closet_chassis.postgres import affected
 from closet_messaging.transaction import Connection
 
 from perfect_adapter.vendor.clock import SAMPLED_EVERY_S, SAMPLES
@@ -74,7 +75,7 @@ async def delete_old(conn: Connection, older_than_s: float, limit: int) -> int:
         older_than_s,
         limit,
     )
-    return int(status.rpartition(" ")[2])
+    return affected(status)
 
 
 async def count_by_render(conn: Connection, render_ids: Sequence[str]) -> Mapping[str, int]:

@@ -66,9 +66,9 @@ async def end_job(tx: Tx, event: Event[JobCancelled] | Event[JobExpired]) -> Non
 
 async def store_webhooks(
     begin: Begin, on_task_finished: Callable[[], None], messages: Sequence[VendorWebhook]
-) -> Sequence[None]:
-    """Store the vendor's webhooks; they are processed from the table."""
+) -> Sequence[bool]:
+    """Store the vendor's webhooks, to be processed from the table; return for each whether it is new."""
     async with begin() as tx:
-        await webhooks.add(tx.conn, messages)
+        new = await webhooks.add(tx.conn, messages)
         tx.after_commit(on_task_finished)
-    return [None] * len(messages)
+    return [one.webhook_id in new for one in messages]

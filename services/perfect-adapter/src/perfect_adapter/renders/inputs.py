@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import structlog
-from closet_contracts.upload import Asset
+from closet_contracts.upload import UPLOAD_RULES, Asset
 from closet_contracts.work import Role
+from closet_storage.assets import asset_of
 from closet_storage.keys import prepared_key
 from closet_storage.objects import NotFound, ObjectStore, StorageUnavailable
-from closet_storage.picture import Picture, PictureRejected
+from closet_storage.picture import PictureRejected
 from closet_storage.pool import PicturePool, PoolUnavailable
 from closet_storage.signing import Signer
 
@@ -25,7 +26,6 @@ from perfect_adapter.vendor.keys import ApiKey, is_about_the_key
 log = structlog.get_logger(__name__)
 
 URL_LIVES_S = 3600
-MAX_INPUT_BYTES = 10 * 1024 * 1024
 
 
 _SETBACKS = (InputTooSmall, InputTooNarrow, PictureRejected, NotFound, StorageUnavailable, PoolUnavailable)
@@ -83,17 +83,17 @@ class InputPreparer:
 
     async def _fit(self, render: Render, role: Role, how: Preparation, assets: Mapping[Role, Asset]) -> Asset:
         """Fit one input. Doing it again gives the same object."""
-        data = await self.objects.get(render.inputs[role].key, MAX_INPUT_BYTES)
+        data = await self.objects.get(render.inputs[role].key, UPLOAD_RULES.max_bytes)
         if how.like:
             picture = await self.pictures.mask(data, assets[how.like].width, assets[how.like].height)
         else:
             picture = await self.pictures.jpeg(data, max_side=how.max_long)
         key = prepared_key(render.tenant_id, render.job_id, render.item, role.value, picture.ext)
         await self.objects.put(key, picture.data, picture.content_type)
-        return _asset(key, picture)
+        return asset_of(key, picture)
 
     async def _file(self, role: Role, asset: Asset) -> InputFile:
-        data = await self.objects.get(asset.key, MAX_INPUT_BYTES)
+        data = await self.objects.get(asset.key, UPLOAD_RULES.max_bytes)
         return InputFile(f"{role.value}.{asset.key.rpartition('.')[2]}", asset.content_type, data)
 
     def _url(self, asset: Asset) -> str:
@@ -121,14 +121,3 @@ def _refusal(answer: NotDone) -> FailureReason | None:
     if isinstance(answer, Refused) and not is_about_the_key(answer.status, answer.code):
         return errors.request_failure(answer.status, answer.code)
     return None
-
-
-def _asset(key: str, picture: Picture) -> Asset:
-    return Asset(
-        key=key,
-        content_type=picture.content_type,
-        width=picture.width,
-        height=picture.height,
-        size_bytes=len(picture.data),
-        sha256=picture.sha256,
-    )

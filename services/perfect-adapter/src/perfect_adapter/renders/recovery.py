@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from closet_chassis.postgres import affected
 from closet_messaging.transaction import Connection
 
 from perfect_adapter.renders.render import COLUMNS, Render, render_of
@@ -73,7 +74,7 @@ async def delete_old_ended_jobs(conn: Connection, older_than_s: float, limit: in
         older_than_s,
         limit,
     )
-    return int(status.rpartition(" ")[2])
+    return affected(status)
 
 
 async def mark_ambiguous(conn: Connection, render_ids: Collection[str], search_in_s: float) -> None:

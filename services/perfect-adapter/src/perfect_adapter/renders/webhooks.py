@@ -2,20 +2,25 @@
 
 from collections.abc import Sequence
 
+from closet_chassis.postgres import affected
 from closet_messaging.transaction import Connection
 
 from perfect_adapter.vendor.signatures import VendorWebhook
 
 
-async def add(conn: Connection, webhooks: Sequence[VendorWebhook]) -> None:
-    """Store those that are new."""
-    await conn.executemany(
+async def add(conn: Connection, webhooks: Sequence[VendorWebhook]) -> set[str]:
+    """Store those that are new; return their ids."""
+    rows = sorted((one.webhook_id, one.task_id, one.task_status, one.received_at) for one in webhooks)
+    added = await conn.fetch(
         """
-        INSERT INTO webhooks (webhook_id, task_id, task_status, received_at) VALUES ($1, $2, $3, $4)
+        INSERT INTO webhooks (webhook_id, task_id, task_status, received_at)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
         ON CONFLICT DO NOTHING
+        RETURNING webhook_id
         """,
-        sorted((one.webhook_id, one.task_id, one.task_status, one.received_at) for one in webhooks),
+        *map(list, zip(*rows, strict=True)),
     )
+    return {row["webhook_id"] for row in added}
 
 
 async def match(conn: Connection, limit: int = 500) -> int:
@@ -86,4 +91,4 @@ async def delete_old(conn: Connection, older_than_s: float, limit: int) -> int:
         older_than_s,
         limit,
     )
-    return int(status.rpartition(" ")[2])
+    return affected(status)

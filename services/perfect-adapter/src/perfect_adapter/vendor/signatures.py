@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from closet_chassis.json_text import parse_json
+from closet_chassis.webhooks import InvalidSignature, MalformedWebhook
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
@@ -17,14 +18,6 @@ class VendorWebhook:
     task_id: str
     task_status: str
     received_at: datetime
-
-
-class InvalidSignature(Exception):
-    """No valid signature of the vendor's, or one too old or from the future."""
-
-
-class MalformedWebhook(Exception):
-    """Signed by the vendor, but without a task and its status."""
 
 
 class WebhookVerifier:
