@@ -43,7 +43,7 @@ async def test_one_try_on_is_one_trace(shop: Shop, traces: OtlpReceiver) -> None
         assert {span.name for span in spans if span.parent_id not in known} == set()
         return spans
 
-    spans = await eventually(whole, timeout=20)
+    spans = await eventually(whole)
     assert {span.service for span in spans} == set(Service)
     dispatches = [span for span in spans if span.name == "process closet.job.dispatched.v1"]
     assert {span.service for span in dispatches} == {"perfect-adapter", "kiosk-gateway"}

@@ -123,7 +123,7 @@ async def test_a_consumer_that_is_made_anew_is_found_again(house: House, operato
     await provision(js)
     event = new_event(failed(), tenant=TENANT)
     await publish(operator, event)
-    assert await eventually(billing.effects, 20) == [event.id]
+    assert await eventually(billing.effects) == [event.id]
 
 
 async def test_a_connection_that_is_gone_for_good_ends_the_process(house: House) -> None:

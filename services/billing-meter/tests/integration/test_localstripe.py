@@ -58,4 +58,4 @@ async def test_its_customers_are_ours_and_its_signed_events_are_taken(localstrip
         about = {(row["body"]["type"], row["body"]["object"], row["state"]) for row in rows}
         return ("customer.subscription.created", made["id"], "due") in about
 
-    await eventually(is_stored, timeout=20)
+    await eventually(is_stored)

@@ -172,7 +172,7 @@ class World:
 
         await eventually(enough)
 
-    async def end(self, job_id: str, timeout: float = 20) -> Event[Any]:  # noqa: ASYNC109 a deadline
+    async def end(self, job_id: str, timeout: float = 60) -> Event[Any]:  # noqa: ASYNC109 a deadline
         """How its render ended."""
 
         async def ended() -> Event[Any] | None:

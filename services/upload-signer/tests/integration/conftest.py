@@ -114,7 +114,7 @@ class World:
         events = [decode((await js.get_msg("CLOSET_UPLOAD", seq)).data or b"") for seq in range(1, last + 1)]
         return [event for event in events if event.correlationid == job_id]
 
-    async def answers(self, job_id: str, count: int = 1, timeout: float = 20) -> list[Event[Any]]:  # noqa: ASYNC109 a deadline
+    async def answers(self, job_id: str, count: int = 1, timeout: float = 60) -> list[Event[Any]]:  # noqa: ASYNC109 a deadline
         async def enough() -> list[Event[Any]] | None:
             found = await self.events(job_id)
             return found if len(found) >= count else None
