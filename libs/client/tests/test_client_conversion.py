@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from closet_client import NotAPicture
-from closet_client.conversion import LONGEST_SIDE, MAX_BYTES
+from closet_client.conversion import LONGEST_SIDE
+from closet_contracts.upload import UPLOAD_RULES
 from PIL import Image
 from pillow_heif import register_heif_opener
 
@@ -46,7 +47,7 @@ async def arrived(closet: FakeCloset, picture: bytes) -> Image.Image:
     """What storage was brought."""
     async with closet.client() as client:
         ticket = await client.upload(picture)
-    assert closet.asked[-1]["size"] == len(closet.stored[ticket.key]) <= MAX_BYTES
+    assert closet.asked[-1]["size"] == len(closet.stored[ticket.key]) <= UPLOAD_RULES.max_bytes
     image = Image.open(io.BytesIO(closet.stored[ticket.key]))
     image.load()
     assert Image.MIME[str(image.format)] == closet.asked[-1]["contentType"]
@@ -67,7 +68,7 @@ async def test_kinds_that_the_gateway_does_not_take_arrive_as_jpeg(closet: FakeC
 
 async def test_a_picture_beyond_ten_megabytes_is_scaled_down_and_keeps_its_shape(closet: FakeCloset) -> None:
     large = encoded(Image.effect_noise((4800, 3600), 120).convert("RGB"), "JPEG", quality=97)
-    assert len(large) > MAX_BYTES
+    assert len(large) > UPLOAD_RULES.max_bytes
     image = await arrived(closet, large)
     assert max(image.size) <= LONGEST_SIDE
     assert image.width * 3 == image.height * 4

@@ -31,7 +31,7 @@ async def test_the_sdk_brings_no_part_of_the_server(tmp_path: Path) -> None:
     # The versions of the lock file; its hashes are for what is installed from it alone.
     pins = re.findall(r"^[a-z0-9._-]+==\S+", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     (tmp_path / "constraints.txt").write_text("\n".join(pins))
-    constraints = ["-c", tmp_path / "constraints.txt"]
+    constraints: list[str | Path] = ["-c", tmp_path / "constraints.txt"]
     await run(*pip, "--python", python, "install", *constraints, *sorted(wheels.glob("*.whl")))
 
     installed = (await run(python, "-c", _LIST)).split()
