@@ -14,7 +14,7 @@ from typing import Any
 import uvloop
 
 from tests.bench.api import Api, Refused
-from tests.bench.ears import Ears, listening
+from tests.bench.job_listener import JobListener, listening
 from tests.bench.plan import Plan, Result, Seen
 from tests.bench.stats import percentile
 
@@ -31,7 +31,7 @@ class Load:
     def __init__(self, plan: Plan, api: Api) -> None:
         self._plan = plan
         self._api = api
-        self.ears = Ears(self._announced, self._ended_otherwise)
+        self.listener = JobListener(self._announced, self._ended_otherwise)
         self._room = asyncio.Semaphore(plan.outstanding)
         self._open: dict[str, float] = {}
         self._early: dict[str, float] = {}
@@ -130,7 +130,7 @@ class Load:
 
     def _over(self, job_id: str) -> None:
         del self._open[job_id]
-        self.ears.forget(job_id)
+        self.listener.forget(job_id)
         self._room.release()
 
     async def _finish(self) -> None:
@@ -162,7 +162,7 @@ async def _main() -> None:
     plan = Plan.model_validate_json(sys.stdin.buffer.readline())
     async with Api(plan) as api:
         load = Load(plan, api)
-        async with listening(plan.nats, load.ears):
+        async with listening(plan.nats, load.listener):
             result = await load.run()
     sys.stdout.write(result.model_dump_json() + "\n")
 

@@ -12,9 +12,9 @@ from closet_devstack.stack import Stack, StackOptions
 from closet_devstack.tenants import make_tenant
 from closet_devstack.testing import eventually
 
-from tests.chaos import books
-from tests.chaos.crowd import Crowd, crowd_of
-from tests.chaos.operating import logs_kept, operating
+from tests.chaos import snapshot
+from tests.chaos.load import Load, load_on
+from tests.chaos.operator import logs_kept, operator_of
 
 JOBS = 200
 PRICE = 5
@@ -60,14 +60,14 @@ async def test_nothing_is_lost_or_doubled(stack: Stack, strike: Strike) -> None:
     dice = random.Random(seed)
     tenant = await make_tenant(stack, "chaos", CREDITS)
     with logs_kept(stack, "kills"):
-        async with crowd_of(stack, tenant, REPLICAS) as crowd, operating(stack) as operator:
+        async with load_on(stack, tenant, REPLICAS) as crowd, operator_of(stack) as operator:
             await _strike_everything(stack, strike, crowd, dice)
             found = await eventually(operator.at_rest, SETTLED_S, every=0.5)
 
             ends = Counter((row["phase"], row["code"]) for row in found.rows["jobs"])
             print(f"ends: {ends}")  # noqa: T201
             completed = ends["completed", None]
-            assert books.contradictions(found) == []
+            assert snapshot.contradictions(found) == []
             assert set(crowd.accepted.values()) == set(found.by("jobs", "job_id"))
             assert len(crowd.accepted) == len(found.rows["jobs"]) == JOBS
             assert completed == JOBS
@@ -77,7 +77,7 @@ async def test_nothing_is_lost_or_doubled(stack: Stack, strike: Strike) -> None:
             assert await operator.letters() == []
 
 
-async def _strike_everything(stack: Stack, strike: Strike, crowd: Crowd, dice: random.Random) -> None:
+async def _strike_everything(stack: Stack, strike: Strike, crowd: Load, dice: random.Random) -> None:
     """Blow by blow, each into the middle of a burst of requests; the next after all is back."""
     blows = _blows(dice)
     async with asyncio.TaskGroup() as requests:

@@ -14,9 +14,9 @@ from closet_devstack.tenants import make_tenant
 from closet_devstack.testing import eventually
 from closet_messaging.retries import BACKOFF_S
 
-from tests.chaos import books
-from tests.chaos.crowd import Crowd, crowd_of
-from tests.chaos.operating import logs_kept, operating
+from tests.chaos import snapshot
+from tests.chaos.load import Load, load_on
+from tests.chaos.operator import logs_kept, operator_of
 
 ACCEPTED = "closet.job.accepted.v1"
 READERS = {Service.UPLOAD_SIGNER, Service.BILLING_METER, Service.KIOSK_GATEWAY}
@@ -45,7 +45,7 @@ async def _started() -> Stack:
 async def test_what_cannot_be_read_is_a_dead_letter_at_once(stack: Stack) -> None:
     tenant = await make_tenant(stack, "unreadable", 1000)
     with logs_kept(stack, "unreadable"):
-        async with crowd_of(stack, tenant) as crowd, operating(stack) as operator:
+        async with load_on(stack, tenant) as crowd, operator_of(stack) as operator:
             jobs = []
             for number, poison in enumerate(UNREADABLE):
                 jobs.append(await crowd.ask(f"before-{number}"))
@@ -54,7 +54,7 @@ async def test_what_cannot_be_read_is_a_dead_letter_at_once(stack: Stack) -> Non
 
             assert await _ends(crowd, jobs) == {"completed"}
             found = await eventually(operator.at_rest, timeout=30)
-            assert books.contradictions(found) == []
+            assert snapshot.contradictions(found) == []
             letters = [stored.dead_letter for stored in await operator.letters()]
             assert {(letter.service, letter.payload) for letter in letters} == {
                 (service, poison) for service in READERS for poison in UNREADABLE
@@ -75,7 +75,7 @@ async def test_what_cannot_be_read_is_a_dead_letter_at_once(stack: Stack) -> Non
 async def test_what_fails_is_handled_once_when_its_cause_is_mended(stack: Stack) -> None:
     tenant = await make_tenant(stack, "failing", 1000)
     with logs_kept(stack, "failing"):
-        async with crowd_of(stack, tenant) as victim, crowd_of(stack, tenant) as others, operating(stack) as operator:
+        async with load_on(stack, tenant) as victim, load_on(stack, tenant) as others, operator_of(stack) as operator:
             await _ends(victim, [await victim.ask("first")])  # from here on its photo is known as ready
             async with _planted(operator.pools[Service.UPLOAD_SIGNER], victim.person.upload_id):
                 poisoned = await victim.ask("poisoned")
@@ -97,14 +97,14 @@ async def test_what_fails_is_handled_once_when_its_cause_is_mended(stack: Stack)
 
             assert await _ends(victim, [poisoned]) == {"completed"}
             found = await eventually(operator.at_rest, timeout=30)
-            assert books.contradictions(found) == []
+            assert snapshot.contradictions(found) == []
             ready = [event for event in found.about(poisoned) if isinstance(event.data, UploadReady)]
             assert len(ready) == 2
             assert await operator.replayed_to() == {Service.UPLOAD_SIGNER: 1}
             assert await operator.letters() == []
 
 
-async def _ends(crowd: Crowd, jobs: list[str]) -> set[str]:
+async def _ends(crowd: Load, jobs: list[str]) -> set[str]:
     return {job.status for job in await asyncio.gather(*(crowd.client.wait(job_id) for job_id in jobs))}
 
 

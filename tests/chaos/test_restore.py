@@ -21,9 +21,9 @@ from closet_devstack.stack import Stack, StackOptions
 from closet_devstack.tenants import Tenant, make_tenant
 from closet_devstack.testing import eventually
 
-from tests.chaos import books
-from tests.chaos.crowd import Crowd, crowd_of
-from tests.chaos.operating import logs_kept, operating
+from tests.chaos import snapshot
+from tests.chaos.load import Load, load_on
+from tests.chaos.operator import logs_kept, operator_of
 
 PRICE = 5
 CREDITS = 1000
@@ -129,12 +129,12 @@ class Restorer:
             await connection.close()
 
 
-async def ask(crowd: Crowd, name: str, count: int) -> Sequence[str]:
+async def ask(crowd: Load, name: str, count: int) -> Sequence[str]:
     return await asyncio.gather(*(crowd.ask(f"{name}-{number}") for number in range(count)))
 
 
-async def settled(stack: Stack) -> books.Books:
-    async with operating(stack) as operator:
+async def settled(stack: Stack) -> snapshot.Snapshot:
+    async with operator_of(stack) as operator:
         return await eventually(operator.at_rest, SETTLED_S, every=0.2)
 
 
@@ -149,7 +149,7 @@ async def test_a_restored_service_catches_up_with_the_bus(
     created = await _tasks_created(stack)
     case = f"{service}-{unknown_orders.rpartition(' ')[2]}"
     with logs_kept(stack, f"restore-{case}"):
-        async with crowd_of(stack, tenant, shopper=f"shopper-{case}") as crowd:
+        async with load_on(stack, tenant, shopper=f"shopper-{case}") as crowd:
             await ask(crowd, "before", BEFORE)
             await settled(stack)
             backup_at = await restorer.back_up()
@@ -179,7 +179,7 @@ async def test_a_restored_service_catches_up_with_the_bus(
             charged = sum(job["phase"] == "completed" for job in jobs.values())
             mine = set(crowd.accepted.values())
             completed = [job_id for job_id in mine if jobs[job_id]["phase"] == "completed"]
-            assert books.contradictions(found) == []
+            assert snapshot.contradictions(found) == []
             assert mine <= jobs.keys() & found.by("shown", "job_id").keys()
             assert set(before.by("jobs", "job_id")) & mine <= set(completed)
             assert found.balances() == {tenant.account: CREDITS - PRICE * charged}

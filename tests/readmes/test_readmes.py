@@ -19,7 +19,7 @@ from closet_devstack.stack import Stack
 from closet_devstack.tenants import Tenant
 from closet_devstack.testing import eventually
 
-from tests.chaos.operating import operating
+from tests.chaos.operator import operator_of
 from tests.readmes.blocks import ROOT, Block, blocks_of, documents
 from tests.readmes.conftest import Terminal
 from tests.readmes.table import DRAWINGS, FRAGMENTS, RUN, SANDBOX
@@ -107,7 +107,7 @@ async def test_every_command_of_a_shop(own_stack: Stack, demo: Tenant, terminal:
 
 
 async def test_every_command_of_an_operator(own_stack: Stack, demo: Tenant, terminal: Terminal) -> None:
-    async with operating(own_stack) as operator:
+    async with operator_of(own_stack) as operator:
         for number in range(5):  # which three services read: fifteen letters
             await operator.publish("closet.job.accepted.v1", f"no event {number}".encode())
 

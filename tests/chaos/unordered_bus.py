@@ -1,4 +1,4 @@
-"""A bus at its worst: every event comes at least twice, late, and in whatever order the dice say.
+"""A bus at its worst: every event comes at least twice, late, and in whatever order the rng say.
 
 The man in the middle between the outboxes and the handlers. Time is the bus's own: nothing waits, deliveries are made
 in the order of the moments that they were given. Several replicas of a service handle theirs at once.
@@ -19,14 +19,14 @@ from closet_contracts.ownership import Service
 from closet_messaging.inbox import handle_batch
 from closet_messaging.retries import BACKOFF_S
 
-from tests.chaos.house import House, NoRelay, Step
+from tests.chaos.in_process import InProcessServices, NoRelay, Step
 
 _TAKE = "UPDATE outbox SET published_at = now() WHERE published_at IS NULL RETURNING id, payload"
 _VENDOR_PAUSE_S = 0.01
 
 
 @dataclass(frozen=True)
-class Temper:
+class DeliveryPolicy:
     """How bad it is.
 
     Deliveries of each event, at least and at most; how late they may be; how many replicas each service has; how
@@ -39,7 +39,7 @@ class Temper:
     diligence: float = 0.4
 
 
-ORDERLY = Temper(copies=(1, 1), delay_s=0.0, replicas=1, diligence=1.0)
+IN_ORDER = DeliveryPolicy(copies=(1, 1), delay_s=0.0, replicas=1, diligence=1.0)
 
 
 @dataclass(order=True)
@@ -54,16 +54,16 @@ class Delivery:
 
 
 @dataclass
-class UnrulyBus:
-    """Carries events between the services of a house.
+class UnorderedBus:
+    """Carries events between the services.
 
     `raised` counts what handlers raised, by the event's type and the error's; `dead` are the events that a service
     failed to handle as often as the bus would try.
     """
 
-    house: House
-    dice: random.Random
-    temper: Temper
+    services: InProcessServices
+    rng: random.Random
+    policy: DeliveryPolicy
     now: float = 0.0
     raised: Counter[tuple[str, str]] = field(default_factory=Counter)
     dead: list[tuple[Service, Event[Any]]] = field(default_factory=list)
@@ -75,7 +75,7 @@ class UnrulyBus:
 
         Without `at_vendor` nothing is ordered there yet.
         """
-        steps = [*self.house.before_vendor, *(self.house.at_vendor if at_vendor else ())]
+        steps = [*self.services.before_vendor, *(self.services.at_vendor if at_vendor else ())]
         while until is None or not await until():
             await self._take_events()
             worked, *_ = await asyncio.gather(_any(self._some(steps)), *self._next_batches())
@@ -88,25 +88,25 @@ class UnrulyBus:
         """Whatever has been committed since, for everyone who subscribes to it."""
         events = [event for service in Service for event in await self._emitted(service)]
         for event in events:
-            for service, handlers in self.house.handlers.items():
+            for service, handlers in self.services.handlers.items():
                 if type(event.data) in handlers:
-                    for _ in range(self.dice.randint(*self.temper.copies)):
+                    for _ in range(self.rng.randint(*self.policy.copies)):
                         self._send(Delivery(self.now + self._delay(), next(self._numbers), service, event))
         return len(events)
 
     async def _emitted(self, service: Service) -> list[Event[Any]]:
-        rows = await self.house.pools[service].fetch(_TAKE)
+        rows = await self.services.pools[service].fetch(_TAKE)
         return [decode(row["payload"]) for row in sorted(rows, key=lambda row: row["id"])]
 
     def _some(self, steps: Sequence[Step]) -> Sequence[Step]:
         """Workers are not always at hand, except when there is nothing else."""
         if not self._waiting:
             return steps
-        return [step for step in steps if self.dice.random() < self.temper.diligence]
+        return [step for step in steps if self.rng.random() < self.policy.diligence]
 
     def _delay(self) -> float:
         """Mostly short, sometimes long: so that neighbours change places, and some come after the end."""
-        return self.temper.delay_s * self.dice.random() ** 3
+        return self.policy.delay_s * self.rng.random() ** 3
 
     def _send(self, delivery: Delivery) -> None:
         heapq.heappush(self._waiting, delivery)
@@ -117,11 +117,11 @@ class UnrulyBus:
             return []
         self.now = max(self.now, self._waiting[0].at)
         batches: dict[tuple[Service, int], list[Delivery]] = {}
-        for _ in range(self.dice.randint(1, 1 + len(self._waiting))):
-            if not self._waiting or self._waiting[0].at > self.now + self.temper.delay_s / 20:
+        for _ in range(self.rng.randint(1, 1 + len(self._waiting))):
+            if not self._waiting or self._waiting[0].at > self.now + self.policy.delay_s / 20:
                 break
             delivery = heapq.heappop(self._waiting)
-            replica = self.dice.randrange(self.temper.replicas)
+            replica = self.rng.randrange(self.policy.replicas)
             batches.setdefault((delivery.service, replica), []).append(delivery)
         return [self._handle(service, batch) for (service, _), batch in batches.items()]
 
@@ -136,7 +136,7 @@ class UnrulyBus:
                 self._again(delivery)
 
     async def _try(self, service: Service, batch: Sequence[Delivery]) -> Exception | None:
-        pool, handlers = self.house.pools[service], self.house.handlers[service]
+        pool, handlers = self.services.pools[service], self.services.handlers[service]
         try:
             await handle_batch(pool, NoRelay(service), handlers, [one.event for one in batch])
         except Exception as error:  # noqa: BLE001 whatever a handler raises
@@ -152,13 +152,13 @@ class UnrulyBus:
 
     async def _is_working(self, *, at_vendor: bool) -> bool:
         """Is there anything that a worker has begun, or will begin by itself?"""
-        checks = await self.house.pools[Service.UPLOAD_SIGNER].fetchval(
+        checks = await self.services.pools[Service.UPLOAD_SIGNER].fetchval(
             "SELECT count(*) FROM uploads WHERE state = 'unchecked'"
         )
-        renders = await self.house.pools[Service.PERFECT_ADAPTER].fetchval(
+        renders = await self.services.pools[Service.PERFECT_ADAPTER].fetchval(
             "SELECT count(*) FROM renders WHERE state IN ('waiting', 'submitting', 'running')"
         )
-        settling = await self.house.pools[Service.JOB_ORCHESTRATOR].fetchval(
+        settling = await self.services.pools[Service.JOB_ORCHESTRATOR].fetchval(
             "SELECT count(*) FROM jobs WHERE phase = 'dispatched' AND settle_at IS NOT NULL"
         )
         return bool(checks or settling or (at_vendor and renders))

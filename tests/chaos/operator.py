@@ -25,9 +25,9 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from tests.chaos import books
-from tests.chaos.books import Books
-from tests.chaos.house import Pools
+from tests.chaos import snapshot
+from tests.chaos.in_process import Pools
+from tests.chaos.snapshot import Snapshot
 
 LOGS = Path(__file__).parents[2] / "build" / "chaos"
 _AT_ONCE = 500
@@ -46,15 +46,15 @@ class Operator:
     def js(self) -> JetStreamContext:
         return self.nc.jetstream()
 
-    async def at_rest(self) -> Books:
+    async def at_rest(self) -> Snapshot:
         """The books, once nothing is on its way any more: for `eventually`.
 
         Read twice, for no read is of one moment: what ended during it would have its state there and its event not.
         """
-        found = await books.read(self.pools)
-        left = [*self.stack.ended(), *books.unfinished(found)[:_SHOWN], *await self.backlog()]
+        found = await snapshot.read(self.pools)
+        left = [*self.stack.ended(), *snapshot.unfinished(found)[:_SHOWN], *await self.backlog()]
         assert not left, "\n".join(left)
-        again = await books.read(self.pools)
+        again = await snapshot.read(self.pools)
         assert again == found, "something came to its end while the books were read"
         return again
 
@@ -117,7 +117,7 @@ class Operator:
 
 
 @asynccontextmanager
-async def operating(stack: Stack) -> AsyncIterator[Operator]:
+async def operator_of(stack: Stack) -> AsyncIterator[Operator]:
     """An operator of that stack, whose services have been started."""
     async with AsyncExitStack() as exits:
         pools = {}

@@ -12,9 +12,9 @@ from closet_devstack.stack import Stack, StackOptions
 from closet_devstack.tenants import make_tenant
 from closet_devstack.testing import eventually
 
-from tests.chaos import books
-from tests.chaos.crowd import crowd_of
-from tests.chaos.operating import Operator, logs_kept, operating
+from tests.chaos import snapshot
+from tests.chaos.load import load_on
+from tests.chaos.operator import Operator, logs_kept, operator_of
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ async def stack() -> AsyncIterator[Stack]:
 async def test_what_is_published_again_changes_nothing(stack: Stack) -> None:
     tenant = await make_tenant(stack, "again", 1000)
     with logs_kept(stack, "again"):
-        async with crowd_of(stack, tenant) as crowd, operating(stack) as operator:
+        async with load_on(stack, tenant) as crowd, operator_of(stack) as operator:
             nobody = await crowd.client.upload(samples.blank_jpeg())
             jobs = [await crowd.ask(f"request-{number}") for number in range(3)]
             jobs.append((await crowd.client.try_on(nobody, crowd.garment)).job_id)
@@ -46,7 +46,7 @@ async def test_what_is_published_again_changes_nothing(stack: Stack) -> None:
             assert await operator.everything() == before
             assert await stack.vendor.stats() == calls
             assert await operator.letters() == []
-            assert books.contradictions(found) == []
+            assert snapshot.contradictions(found) == []
 
 
 async def _capacity_is_told(operator: Operator) -> bool:

@@ -15,7 +15,7 @@ STUBBORN = RetryPolicy(attempts=60, first_wait_s=0.1, longest_wait_s=1.0)
 
 
 @dataclass
-class Crowd:
+class Load:
     """One shopper's client with two pictures uploaded; `accepted` are the jobs by the key of their request."""
 
     client: ClosetClient
@@ -35,9 +35,9 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowd_of(stack: Stack, tenant: Tenant, replicas: int = 1, shopper: str = "shopper-1") -> AsyncIterator[Crowd]:
+async def load_on(stack: Stack, tenant: Tenant, replicas: int = 1, shopper: str = "shopper-1") -> AsyncIterator[Load]:
     """A shopper who has consented and uploaded, and who knows so many replicas of the gateway."""
     urls = [stack.url(Service.KIOSK_GATEWAY, number) for number in range(replicas)]
     async with ClosetClient(urls, ApiKey(tenant.api_key, shopper), retries=STUBBORN) as client:
         await client.give_consent()
-        yield Crowd(client, await client.upload(samples.person_jpeg()), await client.upload(samples.garment_png()))
+        yield Load(client, await client.upload(samples.person_jpeg()), await client.upload(samples.garment_png()))

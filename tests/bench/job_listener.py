@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 Announced = Callable[[str, float], None]
 
 
-class Ears:
+class JobListener:
     """Calls `announced(job_id, at)` whenever the gateway says that a job which has completed has changed in its own
     read model, which it says after each commit. The first time is nearly always the one that made it visible there.
     """
@@ -43,14 +43,14 @@ class Ears:
 
 
 @asynccontextmanager
-async def listening(nats: str, ears: Ears) -> AsyncIterator[None]:
+async def listening(nats: str, listener: JobListener) -> AsyncIterator[None]:
     """Hear what happens to jobs while the block runs."""
     client = await connect(nats, OPERATOR)
     try:
-        await client.subscribe(JobCompleted.TYPE, cb=ears.completed)
+        await client.subscribe(JobCompleted.TYPE, cb=listener.completed)
         for ended in (JobFailed, JobCancelled, JobExpired):
-            await client.subscribe(ended.TYPE, cb=ears.otherwise)
-        await notifications.subscribe(client, Service.KIOSK_GATEWAY, "jobs", ears.changed)
+            await client.subscribe(ended.TYPE, cb=listener.otherwise)
+        await notifications.subscribe(client, Service.KIOSK_GATEWAY, "jobs", listener.changed)
         await client.flush()
         yield
     finally:

@@ -14,7 +14,7 @@ from closet_contracts.job import JobAccepted, JobCancelled, JobCompleted, JobExp
 from closet_contracts.ownership import Service
 from kiosk_gateway.domain.jobs import Change, JobFact, change_of
 
-from tests.chaos.house import Pools
+from tests.chaos.in_process import Pools
 
 ENDS = (JobCompleted, JobFailed, JobCancelled, JobExpired)
 PROJECTED: tuple[type[EventData], ...] = get_args(JobFact)
@@ -49,7 +49,7 @@ class End(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Books:
+class Snapshot:
     """Everything, read once. `rows` by the names of `_QUERIES`."""
 
     events: Mapping[str, Event[Any]]
@@ -77,13 +77,13 @@ class Books:
         return [one for one in self.events.values() if one.correlationid == job_id and isinstance(one.data, PROJECTED)]
 
 
-async def read(pools: Pools) -> Books:
+async def read(pools: Pools) -> Snapshot:
     """The books as they stand. First what was handled, then what was told: news may come in between."""
     inboxes = await asyncio.gather(*(pool.fetch("SELECT event_id::text FROM inbox") for pool in pools.values()))
     outboxes = await asyncio.gather(*(pool.fetch("SELECT * FROM outbox") for pool in pools.values()))
     sent = [row for rows in outboxes for row in rows]
     found = await asyncio.gather(*(pools[service].fetch(sql) for service, sql in _QUERIES.values()))
-    return Books(
+    return Snapshot(
         events={str(row["id"]): decode(row["payload"]) for row in sent},
         unpublished=[f"{row['subject']} {row['id']}" for row in sent if row["published_at"] is None],
         handled={service: {row[0] for row in rows} for service, rows in zip(pools, inboxes, strict=True)},
@@ -91,7 +91,7 @@ async def read(pools: Pools) -> Books:
     )
 
 
-def unfinished(books: Books) -> list[str]:
+def unfinished(books: Snapshot) -> list[str]:
     """What is still on its way; empty once all has come to rest."""
     return [
         *(f"not published: {row}" for row in books.unpublished),
@@ -103,7 +103,7 @@ def unfinished(books: Books) -> list[str]:
     ]
 
 
-def contradictions(books: Books) -> list[str]:
+def contradictions(books: Snapshot) -> list[str]:
     """What cannot be true of finished books; empty if all of it agrees."""
     return [*_wrong_ends(books), *_wrong_money(books), *_wrong_read_models(books), *_strange_events(books)]
 
@@ -112,14 +112,14 @@ def _is_open(state: str) -> bool:
     return state in {"accepted", "dispatched", "running", "waiting", "submitting"}
 
 
-def _unhandled(books: Books) -> Iterator[tuple[Service, Event[Any]]]:
+def _unhandled(books: Snapshot) -> Iterator[tuple[Service, Event[Any]]]:
     for event in books.events.values():
         for service in EVENTS[type(event.data)]:
             if event.id not in books.handled[service]:
                 yield service, event
 
 
-def _strange_events(books: Books) -> Iterator[str]:
+def _strange_events(books: Snapshot) -> Iterator[str]:
     for service, ids in books.handled.items():
         for event_id in ids:
             event = books.events.get(event_id)
@@ -127,7 +127,7 @@ def _strange_events(books: Books) -> Iterator[str]:
                 yield f"{service} handled {event_id}, which nobody sent to it"
 
 
-def _wrong_ends(books: Books) -> Iterator[str]:
+def _wrong_ends(books: Snapshot) -> Iterator[str]:
     """One end each, told once, and the same for the client."""
     told = Counter(event.data.job_id for event in books.events.values() if isinstance(event.data, ENDS))
     jobs, shown = books.by("jobs", "job_id"), books.by("shown", "job_id")
@@ -141,7 +141,7 @@ def _wrong_ends(books: Books) -> Iterator[str]:
             yield f"{job_id} is {phase} ({jobs[job_id]['code']}), its owner sees {status} ({code})"
 
 
-def _wrong_money(books: Books) -> Iterator[str]:
+def _wrong_money(books: Snapshot) -> Iterator[str]:
     """Charged once is what was completed, or begun when cancelled; nothing is held; all say what the ledger does."""
     prices = {one.data.job_id: one.data.price for one in books.events.values() if isinstance(one.data, JobAccepted)}
     begun = Counter(
@@ -170,7 +170,7 @@ def _wrong_money(books: Books) -> Iterator[str]:
         yield f"the ledger sums to {sum(stands.values())}"
 
 
-def _wrong_read_models(books: Books) -> Iterator[str]:
+def _wrong_read_models(books: Snapshot) -> Iterator[str]:
     """The client sees what the events say, in whatever order they came."""
     lines = defaultdict(list)
     for line in books.rows["lines"]:

@@ -21,16 +21,16 @@ from kiosk_gateway.handlers.jobs import cancel
 from kiosk_gateway.handlers.projection import JobChangeNotifier, JobWatchers
 from kiosk_gateway.handlers.uploads import NewUpload
 
-from tests.chaos.books import Books, End
-from tests.chaos.disorder import UnrulyBus
-from tests.chaos.house import CONSENT_VERSION, House
+from tests.chaos.in_process import CONSENT_VERSION, InProcessServices
+from tests.chaos.snapshot import End, Snapshot
+from tests.chaos.unordered_bus import UnorderedBus
 
 SHOP, KIOSK, BROKE = "shop", "kiosk", "broke"
 CREDITS = {SHOP: 1000, KIOSK: 5, BROKE: 3}
 PRICE = 5
 
 
-class Story(StrEnum):
+class Scenario(StrEnum):
     """What a shopper goes through."""
 
     HAPPY = "gets the picture"
@@ -53,33 +53,33 @@ def _ended(phase: str, code: str) -> End:
     return End(phase, code, phase, 0, 0)
 
 
-ENDS: Mapping[Story, Counter[End]] = {
-    Story.HAPPY: Counter({DONE: 4}),
-    Story.NOBODY: Counter([_ended("failed", "person_not_found")]),
-    Story.NOT_AN_IMAGE: Counter([_ended("failed", "not_a_picture")]),
-    Story.NEVER_SENT: Counter([_ended("failed", "input_missing")]),
-    Story.CANCELS: Counter([_ended("cancelled", "cancelled")]),
-    Story.CANCELS_LATE: Counter({_ended("cancelled", "cancelled"): 6}),
-    Story.WITHDRAWS: Counter({_ended("cancelled", "consent_withdrawn"): 2}),
-    Story.RETURNS: Counter([_ended("cancelled", "consent_withdrawn"), DONE]),
-    Story.TOO_LATE: Counter([_ended("expired", "deadline_passed")]),
-    Story.LAST_CREDITS: Counter([DONE, _ended("failed", "insufficient_credits")]),
-    Story.NO_CREDITS: Counter([_ended("failed", "insufficient_credits")]),
+ENDS: Mapping[Scenario, Counter[End]] = {
+    Scenario.HAPPY: Counter({DONE: 4}),
+    Scenario.NOBODY: Counter([_ended("failed", "person_not_found")]),
+    Scenario.NOT_AN_IMAGE: Counter([_ended("failed", "not_a_picture")]),
+    Scenario.NEVER_SENT: Counter([_ended("failed", "input_missing")]),
+    Scenario.CANCELS: Counter([_ended("cancelled", "cancelled")]),
+    Scenario.CANCELS_LATE: Counter({_ended("cancelled", "cancelled"): 6}),
+    Scenario.WITHDRAWS: Counter({_ended("cancelled", "consent_withdrawn"): 2}),
+    Scenario.RETURNS: Counter([_ended("cancelled", "consent_withdrawn"), DONE]),
+    Scenario.TOO_LATE: Counter([_ended("expired", "deadline_passed")]),
+    Scenario.LAST_CREDITS: Counter([DONE, _ended("failed", "insufficient_credits")]),
+    Scenario.NO_CREDITS: Counter([_ended("failed", "insufficient_credits")]),
 }
 """How the jobs of each story end."""
 
-ORDERED = frozenset({Story.HAPPY, Story.NOBODY, Story.RETURNS, Story.LAST_CREDITS})
+ORDERED = frozenset({Scenario.HAPPY, Scenario.NOBODY, Scenario.RETURNS, Scenario.LAST_CREDITS})
 """Stories in which something is ordered from the vendor."""
 
 
 @dataclass
 class Shoppers:
-    """Plays the stories in a house; `jobs` are those of each."""
+    """Plays the stories in a services; `jobs` are those of each."""
 
-    house: House
-    bus: UnrulyBus
+    services: InProcessServices
+    bus: UnorderedBus
     vendor: Remote
-    jobs: dict[Story, list[str]] = field(default_factory=dict)
+    jobs: dict[Scenario, list[str]] = field(default_factory=dict)
 
     async def play(self) -> None:
         """Everything up to the last end.
@@ -87,59 +87,59 @@ class Shoppers:
         What ends a job before its picture is made happens while nothing is ordered from the vendor yet: later it would
         be a race that either side may win.
         """
-        async with self.house.transaction(Service.BILLING_METER) as tx:
+        async with self.services.transaction(Service.BILLING_METER) as tx:
             await publish_prices(tx)
         await self.bus.settle(at_vendor=False)
         await self._ask()
         await self._grant()
         await self._think_again()
         await self.bus.settle(at_vendor=False, until=self._is_given_out)
-        await self._cancel(Story.CANCELS_LATE)
+        await self._cancel(Scenario.CANCELS_LATE)
         await self.bus.settle(at_vendor=False)
-        await self.vendor.change(webhook_urls=[self.house.webhook_url])
+        await self.vendor.change(webhook_urls=[self.services.webhook_url])
         await self.vendor.fault("webhook_double", count=-1)
         await self.vendor.fault("engine_error", count=2, code="unknown_internal_error")  # may be tried again
         await self.bus.settle(at_vendor=True)
 
-    def ordered(self, books: Books) -> set[Story]:
+    def ordered(self, books: Snapshot) -> set[Scenario]:
         """The stories in which something was ordered from the vendor."""
         at_vendor = {row["job_id"] for row in books.rows["renders"] if row["task_id"]}
         return {story for story, jobs in self.jobs.items() if at_vendor & set(jobs)}
 
-    def ends(self, books: Books) -> dict[Story, Counter[End]]:
+    def ends(self, books: Snapshot) -> dict[Scenario, Counter[End]]:
         """How the jobs of each story ended."""
         return {story: Counter(books.end_of(job_id) for job_id in jobs) for story, jobs in self.jobs.items()}
 
     async def _ask(self) -> None:
         person, blank = samples.person_jpeg(), samples.blank_jpeg()
         await asyncio.gather(
-            self._tell(Story.HAPPY, Caller(SHOP, "ann"), person, times=2),
-            self._tell(Story.HAPPY, Caller(SHOP, "zoe"), person, times=2),
-            self._tell(Story.NOBODY, Caller(SHOP, "ann"), blank),
-            self._tell(Story.NOT_AN_IMAGE, Caller(SHOP, "ann"), b"%PDF-1.7 no picture at all"),
-            self._tell(Story.NEVER_SENT, Caller(SHOP, "ann"), None),
-            self._tell(Story.CANCELS, Caller(SHOP, "ann"), person),
-            self._tell(Story.CANCELS_LATE, Caller(SHOP, "ann"), person, times=6),
-            self._tell(Story.WITHDRAWS, Caller(SHOP, "mia"), person, times=2),
-            self._tell(Story.RETURNS, Caller(SHOP, "nic"), person),
-            self._tell(Story.TOO_LATE, Caller(SHOP, "ann"), person, late=True),
-            self._tell(Story.LAST_CREDITS, Caller(KIOSK, "ann"), person, times=2),
-            self._tell(Story.NO_CREDITS, Caller(BROKE, "ann"), person),
+            self._tell(Scenario.HAPPY, Caller(SHOP, "ann"), person, times=2),
+            self._tell(Scenario.HAPPY, Caller(SHOP, "zoe"), person, times=2),
+            self._tell(Scenario.NOBODY, Caller(SHOP, "ann"), blank),
+            self._tell(Scenario.NOT_AN_IMAGE, Caller(SHOP, "ann"), b"%PDF-1.7 no picture at all"),
+            self._tell(Scenario.NEVER_SENT, Caller(SHOP, "ann"), None),
+            self._tell(Scenario.CANCELS, Caller(SHOP, "ann"), person),
+            self._tell(Scenario.CANCELS_LATE, Caller(SHOP, "ann"), person, times=6),
+            self._tell(Scenario.WITHDRAWS, Caller(SHOP, "mia"), person, times=2),
+            self._tell(Scenario.RETURNS, Caller(SHOP, "nic"), person),
+            self._tell(Scenario.TOO_LATE, Caller(SHOP, "ann"), person, late=True),
+            self._tell(Scenario.LAST_CREDITS, Caller(KIOSK, "ann"), person, times=2),
+            self._tell(Scenario.NO_CREDITS, Caller(BROKE, "ann"), person),
         )
 
     async def _tell(
-        self, story: Story, who: Caller, photo: bytes | None, *, times: int = 1, late: bool = False
+        self, story: Scenario, who: Caller, photo: bytes | None, *, times: int = 1, late: bool = False
     ) -> None:
         """Uploads the pictures once, and asks for so many try-ons."""
-        async with self.house.transaction(Service.KIOSK_GATEWAY) as tx:
+        async with self.services.transaction(Service.KIOSK_GATEWAY) as tx:
             await consents.give(tx, who, CONSENT_VERSION)
         inputs = [await self._upload(who, picture) for picture in (photo, samples.garment_png())]
         await self._post(story, [self._asked(who, inputs) for _ in range(times)], late=late)
 
     async def _upload(self, who: Caller, picture: bytes | None) -> str:
-        upload_id = await self.house.uploads.announce(NewUpload(who.tenant, who.user, None))
+        upload_id = await self.services.uploads.announce(NewUpload(who.tenant, who.user, None))
         if picture is not None:
-            await self.house.objects.put(upload_key(who.tenant, upload_id), picture, "image/png")
+            await self.services.objects.put(upload_key(who.tenant, upload_id), picture, "image/png")
         return upload_id
 
     def _asked(self, who: Caller, inputs: Sequence[str]) -> JobRequest:
@@ -147,32 +147,32 @@ class Shoppers:
         parts = tuple(Input(role=role, upload_id=upload) for role, upload in zip(roles, inputs, strict=True))
         return JobRequest(who.tenant, who.user, TryOn(), parts, None)
 
-    async def _post(self, story: Story, asked: Iterable[JobRequest], *, late: bool = False) -> None:
-        intake = self.house.late_intake if late else self.house.intake
+    async def _post(self, story: Scenario, asked: Iterable[JobRequest], *, late: bool = False) -> None:
+        intake = self.services.late_intake if late else self.services.intake
         answers = await asyncio.gather(*(intake.submit(one) for one in asked))
         self.jobs.setdefault(story, []).extend(str(answer["jobId"]) for answer in answers)
 
     async def _grant(self) -> None:
         """After the requests: the gateway, which refuses whom it knows to be broke, has heard of no balance yet."""
-        async with self.house.transaction(Service.BILLING_METER) as tx:
+        async with self.services.transaction(Service.BILLING_METER) as tx:
             for tenant, credits in CREDITS.items():
                 receipt = Receipt(ReceiptKind.GRANT, f"receipt:{tenant}", tenant, wallet_of(tenant), credits, "chaos")
                 await receive_credits(tx, receipt)
 
     async def _think_again(self) -> None:
-        await self._cancel(Story.CANCELS)
-        async with self.house.transaction(Service.KIOSK_GATEWAY) as tx:
+        await self._cancel(Scenario.CANCELS)
+        async with self.services.transaction(Service.KIOSK_GATEWAY) as tx:
             await consents.withdraw(tx, Caller(SHOP, "mia"))
             await consents.withdraw(tx, Caller(SHOP, "nic"))
-        await self._tell(Story.RETURNS, Caller(SHOP, "nic"), samples.person_jpeg())
+        await self._tell(Scenario.RETURNS, Caller(SHOP, "nic"), samples.person_jpeg())
 
-    async def _cancel(self, story: Story) -> None:
-        async with self.house.transaction(Service.KIOSK_GATEWAY) as tx:
+    async def _cancel(self, story: Scenario) -> None:
+        async with self.services.transaction(Service.KIOSK_GATEWAY) as tx:
             for job_id in self.jobs[story]:
                 await cancel(JobChangeNotifier(JobWatchers()), tx, Caller(SHOP, "ann"), job_id)
 
     async def _is_given_out(self) -> bool:
-        given_out = await self.house.pools[Service.JOB_ORCHESTRATOR].fetchval(
-            "SELECT bool_or(phase = 'dispatched') FROM jobs WHERE job_id = ANY($1)", self.jobs[Story.CANCELS_LATE]
+        given_out = await self.services.pools[Service.JOB_ORCHESTRATOR].fetchval(
+            "SELECT bool_or(phase = 'dispatched') FROM jobs WHERE job_id = ANY($1)", self.jobs[Scenario.CANCELS_LATE]
         )
         return bool(given_out)

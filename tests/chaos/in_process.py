@@ -72,7 +72,7 @@ class NoRelay:
 
 
 @dataclass(frozen=True)
-class House:
+class InProcessServices:
     """The services, ready to be given events and to be told to work.
 
     `late_intake` takes requests whose deadline is over at once. `before_vendor` are the steps of the workers that need
@@ -99,7 +99,9 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(urls: Mapping[Service, str], s3: S3Server, vendor: PerfectServer) -> AsyncIterator[House]:
+async def open_in_process(
+    urls: Mapping[Service, str], s3: S3Server, vendor: PerfectServer
+) -> AsyncIterator[InProcessServices]:
     """Put the services together as their `app.build` does, on these databases."""
     async with AsyncExitStack() as stack:
         pools = {service: await _open_pool(stack, url) for service, url in urls.items()}
@@ -108,7 +110,7 @@ async def open_house(urls: Mapping[Service, str], s3: S3Server, vendor: PerfectS
         adapter = urls[Service.PERFECT_ADAPTER]
         at_vendor = await _at_vendor(stack, adapter, begin[Service.PERFECT_ADAPTER], s3, vendor)
         gateway = begin[Service.KIOSK_GATEWAY]
-        yield House(
+        yield InProcessServices(
             pools=pools,
             handlers=_handlers(urls),
             intake=Intake(gateway, Admission(DurationEstimator(), LIVES_S), CONSENT_VERSION, LIVES_S),
