@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,20 +14,31 @@ from PIL import Image
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-CLOSET = Path(sys.executable).parent / "closet"
+PROGRAMS = Path(sys.executable).parent
 
 
 async def closet(shop: Shop, *arguments: str | Path) -> str:
-    """What the command prints; it has to succeed."""
+    """Run the shop's command; return what it prints. It has to succeed."""
     environment = {
-        "PATH": os.defpath,
         "CLOSET_URL": shop.stack.url("kiosk-gateway"),
         "CLOSET_API_KEY": shop.tenant.api_key,
         "CLOSET_USER": "shopper-1",
-        "CLOSET_NATS_URL": shop.stack.nats.url(),
     }
+    return await _run("closet", arguments, environment)
+
+
+async def closet_ops(shop: Shop, *arguments: str) -> str:
+    """Run the operator's command; return what it prints. It has to succeed."""
+    return await _run("closet-ops", arguments, {"CLOSET_NATS_URL": shop.stack.nats.url()})
+
+
+async def _run(program: str, arguments: Sequence[str | Path], environment: Mapping[str, str]) -> str:
     process = await asyncio.create_subprocess_exec(
-        CLOSET, *arguments, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        PROGRAMS / program,
+        *arguments,
+        env={"PATH": os.defpath, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     out, err = await process.communicate()
     assert process.returncode == 0, err.decode()
@@ -47,6 +59,6 @@ async def test_a_try_on_from_the_terminal(shop: Shop, tmp_path: Path) -> None:
     assert json.loads(await closet(shop, "job", made["jobId"], "--json"))["status"] == "completed"
     await shop.shows(95)
     assert json.loads(await closet(shop, "balance", "--json"))["balance"] == 95
-    ledger = json.loads(await closet(shop, "ledger", shop.tenant.account, "--json"))
+    ledger = json.loads(await closet_ops(shop, "ledger", shop.tenant.account, "--json"))
     assert {line["kind"] for line in ledger["lines"]} == {"grant", "hold", "capture"}
-    assert json.loads(await closet(shop, "dlq", "ls", "--json")) == {"letters": []}
+    assert json.loads(await closet_ops(shop, "dlq", "ls", "--json")) == {"dead_letters": []}

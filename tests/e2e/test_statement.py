@@ -9,7 +9,7 @@ import pytest
 from closet_contracts.ownership import Service
 from closet_devstack.shop import Shop
 
-from tests.e2e.test_command import closet
+from tests.e2e.test_command import closet_ops
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -58,5 +58,7 @@ async def test_a_statement_of_more_than_a_hundred_lines_is_whole_and_in_order(sh
     assert lines[-1]["balanceAfter"] == closing
     assert [line["usdCents"] for line in lines] == [10 * line["amount"] for line in lines]
     days = [f"{NOW + timedelta(days=days):%Y-%m-%d}" for days in (-1, 2)]
-    printed = await closet(shop, "statement", shop.tenant.account, "--since", days[0], "--until", days[1], "-f", "html")
+    printed = await closet_ops(
+        shop, "statement", shop.tenant.account, "--since", days[0], "--until", days[1], "-f", "html"
+    )
     assert f"<td class=n>{closing:+,}</td><td class=n>{closing * 10 / 100:.2f}</td>" in printed

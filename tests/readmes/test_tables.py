@@ -16,13 +16,6 @@ from pydantic.fields import FieldInfo
 
 from tests.readmes.blocks import ROOT
 
-NOT_YET: frozenset[tuple[Service, str]] = frozenset(
-    {
-        (Service.PERFECT_ADAPTER, "measures"),
-    }
-)
-"""Tables that do not hold yet. It may only become smaller: a table in it that holds fails its test."""
-
 _QUOTED = re.compile(r"`([^`]*)`")
 _EVENT = re.compile(r"(?:closet\.)?([a-z]+\.[a-z_]+(?:/[a-z_]+)*|[a-z]+\.\*)(?:\.v\d+)?")
 _BUT = re.compile(r" but ((?:(?:, | and )?`[a-z._]+`)+)")
@@ -135,10 +128,7 @@ CHECKS: Mapping[str, tuple[Callable[[str], set[str]], Callable[[Service], set[st
 def test_a_service_lists_its_events_and_metrics(service: Service, label: str) -> None:
     read, actual = CHECKS[label]
     shown = read(listed(readme(service), label))
-    if (service, label) in NOT_YET:
-        assert shown != actual(service), f"{service}: {label} holds now: take it out of NOT_YET"
-    else:
-        assert shown == actual(service)
+    assert shown == actual(service)
 
 
 # Settings -------------------------------------------------------------------------------------------------------------
