@@ -1,8 +1,11 @@
 """Ports are free, below the system's own range, and so are their gRPC neighbours."""
 
 import socket
+import subprocess
+import sys
 
-from closet_devstack.ports import GRPC_OFFSET, free_port, free_ports, is_free
+import pytest
+from closet_devstack.ports import GRPC_OFFSET, NoFreePort, free_port, free_ports, is_free
 
 
 def test_ports_stay_below_the_range_of_outgoing_connections() -> None:
@@ -28,3 +31,23 @@ def test_the_preferred_port_is_taken_only_when_it_is_free() -> None:
         other.bind(("127.0.0.1", port))
         other.listen()
         assert free_port(preferred=port) != port
+
+
+def test_a_port_that_is_held_is_no_other_stacks_although_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    (number,) = free_ports(1, with_grpc=True)
+    monkeypatch.setattr("closet_devstack.ports._candidates", lambda: iter([number]))
+    another = (
+        "from closet_devstack import ports\n"
+        f"ports._candidates = lambda: iter([{number}, {number + GRPC_OFFSET}])\n"
+        "print(ports.free_ports(1))"
+    )
+    other_process = [sys.executable, "-c", another]
+    assert is_free(number)
+    assert "NoFreePort" in subprocess.run(other_process, capture_output=True, text=True, check=False).stderr
+    with pytest.raises(NoFreePort):
+        free_port()
+    monkeypatch.setattr("closet_devstack.ports._MOST_CLAIMS", 1)
+    monkeypatch.setattr("closet_devstack.ports._candidates", lambda: iter(range(30_000, 31_000)))
+    free_port()  # of more claims than that, the oldest are let go
+    monkeypatch.setattr("closet_devstack.ports._candidates", lambda: iter([number]))
+    assert free_port() == number
