@@ -1,5 +1,6 @@
 """The servers keep what they are told, across stops and kills, and say who may do what."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest.mock import Mock
@@ -11,12 +12,13 @@ from closet_contracts.ownership import Service
 from closet_devstack import bus, parts
 from closet_devstack.folders import throw_away
 from closet_devstack.parts import choose_nats, choose_postgres, choose_s3
-from closet_devstack.process import DidNotStart
+from closet_devstack.process import Child, DidNotStart
 from closet_devstack.servers.base import NotOurs
 from closet_devstack.servers.containers import Container
 from closet_devstack.servers.nats import GivenNats, NatsServer
 from closet_devstack.servers.postgres import GivenPostgres, PostgresServer
 from closet_devstack.servers.s3 import GivenS3, S3Server
+from closet_devstack.testing import eventually
 from closet_messaging.connection import connect, drain
 from closet_messaging.streams import verify
 from closet_operator.permissions import server_users
@@ -197,3 +199,25 @@ def test_a_container_is_configured_as_the_child_process_is(
     docker = Mock()
     choose(tmp_path, **({} if choose is choose_s3 else {"durable": True}))._configure(docker)
     assert needed in repr(docker.mock_calls).encode()
+
+
+async def test_a_server_that_is_stopped_while_it_starts_is_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[Child] = []
+    launch = NatsServer._launch
+
+    def noted(server: NatsServer) -> Child:
+        launched.append(launch(server))
+        return launched[-1]
+
+    monkeypatch.setattr(NatsServer, "_launch", noted)
+    monkeypatch.setattr(NatsServer, "_is_ready", lambda *_: False)
+    server = NatsServer(tmp_path / "nats", bus.new_passwords(), server_users, durable=False)
+    starting = asyncio.create_task(asyncio.to_thread(server.start))
+    await eventually(lambda: launched)
+    await asyncio.to_thread(server.kill)
+    with pytest.raises(DidNotStart):
+        await starting
+    assert [child.returncode for child in launched] == [-9]
+    assert not server.is_running

@@ -1,5 +1,6 @@
 """What the parts of a stack share: start, stop, and for child processes a folder and ports of their own."""
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -60,6 +61,8 @@ class Server(Part):
         self.folder = folder.absolute()  # children have working directories of their own
         self._child: Child | None = None
         self._has_ports = False
+        self._is_stopped = False
+        self._lock = threading.Lock()
 
     @property
     def log(self) -> Path:
@@ -93,20 +96,34 @@ class Server(Part):
     def start(self) -> Self:
         if self.is_running:
             return self
+        self._is_stopped = False
         for attempt in range(1, _ATTEMPTS + 1):
-            if not self._has_ports:
-                self._choose_ports()
-            self._child = self._launch()
             try:
-                self._child.wait_until(self._answers, self.ready_s)
+                self._launch_unless_stopped().wait_until(self._answers, self.ready_s)
             except DidNotStart as error:
-                if attempt == _ATTEMPTS or not self._may_try_again(error):
+                if self._is_stopped or attempt == _ATTEMPTS or not self._may_try_again(error):
                     raise
                 time.sleep(_PAUSE_S * attempt)
             else:
                 break
         self._has_ports = True
         return self
+
+    def _launch_unless_stopped(self) -> Child:
+        """Launch, unless it is being stopped by another thread meanwhile: that child would be nobody's."""
+        with self._lock:
+            if self._is_stopped:
+                raise DidNotStart(f"{self.name} was stopped while it started")
+            if not self._has_ports:
+                self._choose_ports()
+            self._child = self._launch()
+            return self._child
+
+    def _take_child(self) -> Child | None:
+        with self._lock:
+            self._is_stopped = True
+            child, self._child = self._child, None
+            return child
 
     def _answers(self) -> bool:
         return self._child is not None and self._is_ready(self._child)
@@ -116,14 +133,12 @@ class Server(Part):
         return True
 
     def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop(grace_s=self.grace_s)
-            self._child = None
+        if (child := self._take_child()) is not None:
+            child.stop(grace_s=self.grace_s)
 
     def kill(self) -> None:
-        if self._child is not None:
-            self._child.kill()
-            self._child = None
+        if (child := self._take_child()) is not None:
+            child.kill()
 
 
 class NotOurs(RuntimeError):

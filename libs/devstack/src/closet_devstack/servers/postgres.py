@@ -119,9 +119,8 @@ class PostgresServer(Server):
         return len(lines) > 7 and lines[0] == str(child.pid) and lines[7].strip() == "ready"  # noqa: PLR2004 - see above
 
     def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop(signal.SIGINT, self.grace_s)  # "fast": does not wait for clients to leave
-            self._child = None
+        if (child := self._take_child()) is not None:
+            child.stop(signal.SIGINT, self.grace_s)  # "fast": does not wait for clients to leave
 
 
 class GivenPostgres(Given):
