@@ -4,10 +4,12 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -21,6 +23,37 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Client = TestClient[web.Request, web.Application]
 Serve = Callable[..., Awaitable[Client]]
+Package = Callable[..., str]
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package]:
+    """Writes an importable package with these files: `package("pets", {"0001_cats": "CREATE ...", ...}, ...)`."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    written: set[str] = set()
+
+    def write(name: str, *files: dict[str, str]) -> str:
+        folder = tmp_path / name / "migrations"
+        (folder / "functions").mkdir(parents=True, exist_ok=True)
+        (folder.parent / "__init__.py").touch()
+        for old in folder.rglob("*.sql"):
+            old.unlink()
+        for file, sql in (item for group in files for item in group.items()):
+            (folder / f"{file}.sql").write_text(sql)
+        written.add(name)
+        return name
+
+    yield write
+    for name in written:
+        sys.modules.pop(name, None)
+
+
+async def query(url: str, sql: str) -> list[tuple[object, ...]]:
+    connection = await asyncpg.connect(url)
+    try:
+        return [tuple(row) for row in await connection.fetch(sql)]
+    finally:
+        await connection.close()
 
 
 @pytest.fixture

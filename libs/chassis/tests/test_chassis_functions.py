@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -10,7 +9,8 @@ import pytest
 from closet_chassis.functions import AppliedText, FunctionFile, MigrationRefused, Standing, standing
 from closet_chassis.postgres import migrate
 
-Package = Callable[..., str]
+from .conftest import Package, query
+
 CATS = {"0001_cats": "CREATE TABLE cats (id int)"}
 DOGS = {"0002_dogs": "CREATE TABLE dogs (id int)"}
 
@@ -21,36 +21,6 @@ def legs(count: int, *, returns: str = "int", drop: str = "") -> dict[str, str]:
 
 
 NAME = {"functions/name": "CREATE OR REPLACE FUNCTION name() RETURNS text LANGUAGE sql AS $$ SELECT 'cat' $$"}
-
-
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package]:
-    """Writes an importable package with these files: `package("pets", {"0001_cats": "CREATE ...", ...}, ...)`."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    written: set[str] = set()
-
-    def write(name: str, *files: dict[str, str]) -> str:
-        folder = tmp_path / name / "migrations"
-        (folder / "functions").mkdir(parents=True, exist_ok=True)
-        (folder.parent / "__init__.py").touch()
-        for old in folder.rglob("*.sql"):
-            old.unlink()
-        for file, sql in (item for group in files for item in group.items()):
-            (folder / f"{file}.sql").write_text(sql)
-        written.add(name)
-        return name
-
-    yield write
-    for name in written:
-        sys.modules.pop(name, None)
-
-
-async def query(url: str, sql: str) -> list[tuple[object, ...]]:
-    connection = await asyncpg.connect(url)
-    try:
-        return [tuple(row) for row in await connection.fetch(sql)]
-    finally:
-        await connection.close()
 
 
 async def answer(url: str) -> object:

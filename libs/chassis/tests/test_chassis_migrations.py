@@ -2,7 +2,6 @@ import asyncio
 import hashlib
 import re
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -10,41 +9,10 @@ import pytest
 from closet_chassis.functions import MigrationRefused
 from closet_chassis.postgres import migrate
 
-Package = Callable[..., str]
-CATS = ("0001_cats", "CREATE TABLE cats (id int); CREATE INDEX ON cats (id);")
-DOGS = ("0002_dogs", "CREATE TABLE dogs (id int)")
+from .conftest import Package, query
 
-
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package]:
-    """Writes an importable package with these migrations: `package("pets", "0001_cats", "CREATE ...", ...)`."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    written: set[str] = set()
-
-    def write(name: str, *files: str) -> str:
-        folder = tmp_path / name / "migrations"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder.parent / "__init__.py").touch()
-        for old in folder.rglob("*.sql"):
-            old.unlink()
-        for file, sql in zip(files[::2], files[1::2], strict=True):
-            path = folder / f"{file}.sql"
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(sql)
-        written.add(name)
-        return name
-
-    yield write
-    for name in written:
-        sys.modules.pop(name, None)
-
-
-async def query(url: str, sql: str) -> list[tuple[object, ...]]:
-    connection = await asyncpg.connect(url)
-    try:
-        return [tuple(row) for row in await connection.fetch(sql)]
-    finally:
-        await connection.close()
+CATS = {"0001_cats": "CREATE TABLE cats (id int); CREATE INDEX ON cats (id);"}
+DOGS = {"0002_dogs": "CREATE TABLE dogs (id int)"}
 
 
 async def history(url: str) -> list[tuple[object, ...]]:
@@ -57,7 +25,7 @@ async def tables(url: str) -> set[object]:
 
 
 async def test_files_run_once_in_order(database: str, package: Package) -> None:
-    pets = package("pets", *DOGS, *CATS)
+    pets = package("pets", DOGS, CATS)
     await migrate(database, pets)
     await migrate(database, pets)
     assert await history(database) == [("pets", 1), ("pets", 2)]
@@ -65,49 +33,49 @@ async def test_files_run_once_in_order(database: str, package: Package) -> None:
 
 
 async def test_later_files_run_later_and_packages_keep_apart(database: str, package: Package) -> None:
-    await migrate(database, package("pets", *CATS))
-    await migrate(database, package("pets", *CATS, *DOGS), package("birds", "0001_birds", "CREATE TABLE birds ()"))
+    await migrate(database, package("pets", CATS))
+    await migrate(database, package("pets", CATS, DOGS), package("birds", {"0001_birds": "CREATE TABLE birds ()"}))
     assert await history(database) == [("birds", 1), ("pets", 1), ("pets", 2)]
 
 
 async def test_a_changed_file_is_refused(database: str, package: Package) -> None:
-    await migrate(database, package("pets", *CATS))
-    package("pets", CATS[0], "CREATE TABLE cats (id bigint)", *DOGS)
+    await migrate(database, package("pets", CATS))
+    package("pets", {"0001_cats": "CREATE TABLE cats (id bigint)"}, DOGS)
     with pytest.raises(MigrationRefused, match=re.escape("pets 0001_cats was changed")):
         await migrate(database, "pets")
     assert "dogs" not in await tables(database)
 
 
 async def test_a_file_that_vanished_is_refused(database: str, package: Package) -> None:
-    await migrate(database, package("pets", *CATS))
-    package("pets", *DOGS)
+    await migrate(database, package("pets", CATS))
+    package("pets", DOGS)
     with pytest.raises(MigrationRefused, match="0001 is no longer there"):
         await migrate(database, "pets")
 
 
 async def test_a_file_before_one_that_ran_is_refused(database: str, package: Package) -> None:
-    await migrate(database, package("pets", *DOGS))
-    package("pets", *CATS, *DOGS)
+    await migrate(database, package("pets", DOGS))
+    package("pets", CATS, DOGS)
     with pytest.raises(MigrationRefused, match="before one already applied"):
         await migrate(database, "pets")
     assert "cats" not in await tables(database)
 
 
 async def test_a_database_that_a_newer_release_has_migrated_is_fine(database: str, package: Package) -> None:
-    await migrate(database, package("pets", *CATS, *DOGS))
-    await migrate(database, package("pets", *CATS))
+    await migrate(database, package("pets", CATS, DOGS))
+    await migrate(database, package("pets", CATS))
     assert await history(database) == [("pets", 1), ("pets", 2)]
 
 
 async def test_a_failing_file_leaves_everything_as_it_was(database: str, package: Package) -> None:
-    package("pets", *CATS, "0002_bad", "CREATE TABLE half (); SELECT nonsense")
+    package("pets", CATS, {"0002_bad": "CREATE TABLE half (); SELECT nonsense"})
     with pytest.raises(asyncpg.UndefinedColumnError):
         await migrate(database, "pets")
     assert await tables(database) == set()
 
 
 async def test_looking_only_refuses_what_is_missing_and_changes_nothing(database: str, package: Package) -> None:
-    pets = package("pets", *CATS)
+    pets = package("pets", CATS)
     with pytest.raises(MigrationRefused, match="pets 0001_cats has not been applied"):
         await migrate(database, pets, apply=False)
     assert await tables(database) == set()
@@ -118,20 +86,20 @@ async def test_looking_only_refuses_what_is_missing_and_changes_nothing(database
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        (("1_cats", ""), "not named"),
-        (("0001-cats", ""), "not named"),
-        (("0001_cats", "", "0001_dogs", ""), "two migrations are numbered 0001"),
+        ({"1_cats": ""}, "not named"),
+        ({"0001-cats": ""}, "not named"),
+        ({"0001_cats": "", "0001_dogs": ""}, "two migrations are numbered 0001"),
     ],
 )
-async def test_files_that_are_named_badly_are_refused(package: Package, files: tuple[str, ...], reason: str) -> None:
+async def test_files_that_are_named_badly_are_refused(package: Package, files: dict[str, str], reason: str) -> None:
     with pytest.raises(MigrationRefused, match=reason):
-        await migrate("postgresql://never-asked", package("pets", *files))
+        await migrate("postgresql://never-asked", package("pets", files))
 
 
 async def test_many_processes_migrate_at_once_and_each_file_runs_once(
     database: str, package: Package, tmp_path: Path
 ) -> None:
-    package("pets", "0001_cats", "CREATE TABLE cats (); SELECT pg_sleep(0.2)", *DOGS)
+    package("pets", {"0001_cats": "CREATE TABLE cats (); SELECT pg_sleep(0.2)"}, DOGS)
     code = "import asyncio, sys; from closet_chassis.postgres import migrate; asyncio.run(migrate(sys.argv[1], 'pets'))"
     processes = [
         await asyncio.create_subprocess_exec(sys.executable, "-c", code, database, env={"PYTHONPATH": str(tmp_path)})
@@ -143,12 +111,12 @@ async def test_many_processes_migrate_at_once_and_each_file_runs_once(
 
 async def test_a_rewritten_file_is_known_by_its_original(database: str, package: Package) -> None:
     """Databases that applied the original take the new text for it, and older processes take those of the new text."""
-    original = hashlib.sha256(CATS[1].encode()).hexdigest()
-    rewritten = (CATS[0], f"-- Original: sha256 {original}\nCREATE TABLE cats (id int);")
-    await migrate(database, package("pets", *CATS))
-    await migrate(database, package("pets", *rewritten))
+    original = hashlib.sha256(CATS["0001_cats"].encode()).hexdigest()
+    rewritten = {"0001_cats": f"-- Original: sha256 {original}\nCREATE TABLE cats (id int);"}
+    await migrate(database, package("pets", CATS))
+    await migrate(database, package("pets", rewritten))
     await query(database, "DROP TABLE cats")
     await query(database, "DELETE FROM schema_migrations")
-    await migrate(database, package("pets", *rewritten))
-    await migrate(database, package("pets", *CATS))
+    await migrate(database, package("pets", rewritten))
+    await migrate(database, package("pets", CATS))
     assert await history(database) == [("pets", 1)]
